@@ -1,0 +1,50 @@
+# Every target does its own set-up; see scripts/setup. Machines other than Debian: it says what is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-pure lint format bench bench-judge lock clean
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+PYTEST := python -m pytest
+TESTS ?= tests
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## a bad release, caught and taken back (DEMO="--scenario good", "--json", …)
+	@scripts/setup python
+	@scripts/setup prometheus || echo "demo: going on without Prometheus: the scrape source reads the service itself" >&2
+	@canary demo $(DEMO)
+
+test: ## all tests, against a real Prometheus
+	@scripts/setup prometheus
+	$(PYTEST) $(TESTS)
+
+test-pure: ## the tests that need no Prometheus
+	@scripts/setup python
+	$(PYTEST) -m "not prometheus" $(TESTS)
+
+lint: ## ruff, mypy, import-linter, shell
+	@scripts/setup python
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: ## rewrite the code in the house format
+	@scripts/setup python
+	ruff format .
+	ruff check --fix .
+
+bench: ## the judge's tables with 1,000 runs a cell (at most 10 minutes), and the engine's costs
+	@scripts/setup python
+	python -m bench
+
+bench-judge: ## the judge's tables with 10,000 runs a cell
+	@scripts/setup python
+	python -m bench judge --runs 10000
+
+lock: ## write constraints.txt anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o constraints.txt
+
+clean: ## remove what set-up and runs have left
+	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
