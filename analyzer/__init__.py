@@ -1,4 +1,4 @@
-"""After each deploy, compares how the new revision serves with the one before it, and takes it back when it is worse."""
+"""After each deploy: compares how the new revision serves with the one before it, and takes it back if worse."""
 
 from importlib.metadata import version
 

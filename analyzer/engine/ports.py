@@ -1,0 +1,92 @@
+"""What the engine needs from outside: small protocols, implemented by adapters that know nothing of each other."""
+
+from typing import Protocol
+
+from analyzer.model.event import Event
+from analyzer.model.plan import Query, SideMatchers
+from analyzer.model.reading import Cursor, History, Reading, Window
+from analyzer.model.report import Report
+from analyzer.model.ruleset import Metric
+from analyzer.model.target import Deployment, Intent, Receipt
+
+
+class Clock(Protocol):
+    """Wall-clock time."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after this many seconds."""
+        ...
+
+
+class Source(Protocol):
+    """Where readings come from."""
+
+    def query(self, name: str, metric: Metric | None, sides: SideMatchers) -> Query:
+        """Render every query of a metric at once (`metric` None: the health of the scrape targets).
+
+        Raises:
+            UsageError: the metric or the matchers cannot be asked for; the sentence says why and what instead.
+        """
+        ...
+
+    async def lag(self, query: Query) -> float:
+        """How many seconds after its end a window is complete: one scrape interval, as observed. Checks the query too.
+
+        Raises:
+            SourceError: refused for good, or unavailable now.
+        """
+        ...
+
+    async def read(self, query: Query, window: Window, cursor: Cursor | None) -> tuple[Reading, Cursor]:
+        """One window of both sides, and where the next one goes on from.
+
+        Absences of data come back as `Missing` in the reading; without a cursor reading starts at the window's start.
+
+        Raises:
+            SourceUnavailable: nothing was read; ask again later with the same window and cursor.
+        """
+        ...
+
+    async def history(self, query: Query, span: Window, interval: float) -> History:
+        """The baseline's past, in intervals of this many seconds, in two halves.
+
+        Raises:
+            SourceError: as for `lag`.
+        """
+        ...
+
+
+class Platform(Protocol):
+    """What is analysed and taken back."""
+
+    async def look(self) -> Deployment:
+        """What is deployed now.
+
+        Raises:
+            PlatformError: a sentence for the user; PlatformUnavailable when asking again may help.
+        """
+        ...
+
+    async def take_back(self, intent: Intent) -> Receipt:
+        """Do it, and say what came of it. A failed attempt is a receipt that says so, not an exception."""
+        ...
+
+
+class Record(Protocol):
+    """Keeps every event of an analysis, in order."""
+
+    async def append(self, event: Event) -> None:
+        """Keep one event; returns when it is safe."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told of each change, to show it."""
+
+    def changed(self, report: Report, event: Event) -> None:
+        """The report as it stands after this event."""
+        ...

@@ -1,0 +1,93 @@
+"""Every error that the analyzer raises on purpose. Each carries one sentence for a person.
+
+CanaryError
+├── UsageError              what the caller gave cannot be used; exit code 2
+│   └── RuleSetError        mistakes in a rule set, each with file, line and key
+├── RecordError             a recording that cannot be read; exit code 2
+├── SourceError             a source of readings did not answer as it should
+│   ├── QueryRefused        it answered, and refuses this query for good (4xx, bad PromQL, no rights)
+│   ├── SourceUnavailable   it cannot be reached now, or says to come back later; try again
+│   └── MalformedAnswer     what it answered is not what the Prometheus API promises
+├── PlatformError           the platform (Helm, a command) did not do what was asked
+│   ├── PlatformUnavailable it cannot be reached now; try again
+│   └── NoWayBack           there is no revision to go back to
+└── DemoError               a part of the demo could not be started
+"""
+
+from dataclasses import dataclass
+
+
+class CanaryError(Exception):
+    """The base of all errors raised on purpose; `str(error)` is the sentence for the user."""
+
+
+class UsageError(CanaryError):
+    """What the caller gave (flags, files, values) cannot be used."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a rule set.
+
+    `line` counts from 1; 0 means that the place is not known. `key` is the dotted path, such as `spec.rules[0].limit`.
+    """
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class RuleSetError(UsageError):
+    """A rule set with mistakes; `mistakes` holds at least one."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+class RecordError(CanaryError):
+    """A recording cannot be read: not a recording, a later format, cut off in its middle, or changed by hand."""
+
+
+class SourceError(CanaryError):
+    """A source of readings did not answer as it should."""
+
+
+class QueryRefused(SourceError):  # noqa: N818 -- named after what happened, as the tree above reads
+    """The source refuses this query for good: bad PromQL, 4xx, missing rights. Asking again will not help."""
+
+
+class SourceUnavailable(SourceError):  # noqa: N818 -- as above
+    """The source cannot be reached now or is overloaded. Asking again later may help.
+
+    `kind` says which of the absences of `analyzer.model.reading.Absence` it is (its value, such as "timeout").
+    """
+
+    def __init__(self, message: str, kind: str = "unreachable") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class MalformedAnswer(SourceError):  # noqa: N818 -- as above
+    """The answer is not what the API promises: not JSON, cut off, or of another shape."""
+
+
+class PlatformError(CanaryError):
+    """The platform did not do what was asked."""
+
+
+class PlatformUnavailable(PlatformError):  # noqa: N818 -- as above
+    """The platform cannot be reached now. Asking again later may help."""
+
+
+class NoWayBack(PlatformError):  # noqa: N818 -- as above
+    """There is no revision to go back to."""
+
+
+class DemoError(CanaryError):
+    """A part of the demo could not be started."""

@@ -1,0 +1,23 @@
+"""What all models share."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """A frozen value inside the program; snake_case in JSON, infinities as strings (JSON has none)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Spec(BaseModel):
+    """A part of a rule set as a person writes it: camelCase keys, unknown ones refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        ser_json_inf_nan="strings",
+    )

@@ -1,0 +1,107 @@
+"""What an analysis saw and did. A record is a sequence of events; an analysis' state is folded from them alone."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from analyzer.model.base import Model
+from analyzer.model.plan import Plan
+from analyzer.model.reading import Absence, Cursor, History, Reading
+from analyzer.model.report import Guard, Verdict
+from analyzer.model.target import ActionKind, Intent, Receipt
+
+
+class _Event(Model):
+    at: float  # Unix seconds
+
+
+class Planned(_Event):
+    """The analysis begins; always the first event."""
+
+    type: Literal["planned"] = "planned"
+    plan: Plan
+
+
+class HistoryRead(_Event):
+    """The baseline's past of one metric."""
+
+    type: Literal["history"] = "history"
+    history: History
+
+
+class WindowRead(_Event):
+    """One window of one metric. The cursor is where the next read goes on after a crash."""
+
+    type: Literal["window"] = "window"
+    reading: Reading
+    cursor: Cursor | None = None
+
+
+class Troubled(_Event):
+    """A metric could not be read; it is asked again. `metric` is empty when it concerns the platform."""
+
+    type: Literal["trouble"] = "trouble"
+    metric: str
+    why: Absence
+    detail: str
+
+
+class Extended(_Event):
+    """The deadline has been moved, once."""
+
+    type: Literal["extended"] = "extended"
+    deadline_at: float
+
+
+class Decided(_Event):
+    """The verdict. `action` is what it leads to if no guard holds."""
+
+    type: Literal["decided"] = "decided"
+    verdict: Verdict
+    reason: str
+    action: ActionKind
+
+
+class Held(_Event):
+    """A guard held the action back."""
+
+    type: Literal["held"] = "held"
+    guard: Guard
+    reason: str
+
+
+class Intended(_Event):
+    """The action is about to be done; without an Acted after it, nobody knows whether it was."""
+
+    type: Literal["intended"] = "intended"
+    intent: Intent
+
+
+class Acted(_Event):
+    """What came of the action."""
+
+    type: Literal["acted"] = "acted"
+    receipt: Receipt
+
+
+class Verified(_Event):
+    """Whether the service was seen to recover after the action."""
+
+    type: Literal["verified"] = "verified"
+    recovered: bool
+    reason: str
+    seconds: float | None = None
+
+
+class Ended(_Event):
+    """The analysis is over; always the last event of a whole record. `cause` is empty, or a signal's name."""
+
+    type: Literal["ended"] = "ended"
+    cause: str = ""
+
+
+Event = Annotated[
+    Planned | HistoryRead | WindowRead | Troubled | Extended | Decided | Held | Intended | Acted | Verified | Ended,
+    Field(discriminator="type"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -1,0 +1,85 @@
+"""What is deployed: targets, their revisions, and the way back."""
+
+from enum import StrEnum
+
+from analyzer.model.base import Model
+
+
+class PlatformKind(StrEnum):
+    """Where a target lives, as written before the slash of `helm/web`."""
+
+    HELM = "helm"
+    COMMAND = "command"
+
+
+class Target(Model):
+    """A release or another deployed thing. `namespace` is empty where the platform has none."""
+
+    kind: PlatformKind
+    name: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class Revision(Model):
+    """One revision of a target, as the platform's history tells it. Times are Unix seconds."""
+
+    number: str
+    status: str = ""  # the platform's own word: deployed, superseded, failed, pending-upgrade, …
+    deployed_at: float | None = None
+    chart: str = ""
+    app_version: str = ""
+    description: str = ""
+    digest: str = ""  # of the manifest: "sha256:…"; empty where the platform has no manifest
+
+
+class Deployment(Model):
+    """What the platform says now.
+
+    `wanted` is the revision to go back to (the last known good one), None with `no_way_back` saying why.
+    `in_progress` is the platform's word for an operation under way, empty when there is none.
+    `is_way_back` is set when the current revision is itself the result of a rollback.
+    `unchanged` is set when the current revision changes no pod template of the one before it.
+    `labels` maps each label that the platform can fill to (value for the canary, value for the baseline).
+    """
+
+    target: Target
+    current: Revision
+    wanted: Revision | None = None
+    no_way_back: str = ""
+    history: tuple[Revision, ...] = ()  # oldest first
+    in_progress: str = ""
+    is_way_back: bool = False
+    unchanged: bool = False
+    labels: dict[str, tuple[str, str]] = {}
+
+
+class ActionKind(StrEnum):
+    """What can be done to a target after a verdict."""
+
+    ROLLBACK = "rollback"
+    ABORT = "abort"
+    PAUSE = "pause"
+    PROMOTE = "promote"
+    NONE = "none"
+
+
+class Intent(Model):
+    """An act that is about to be done; stored before it, so that a crash cannot do it twice."""
+
+    kind: ActionKind
+    target: Target
+    from_revision: Revision
+    to_revision: Revision | None
+    reason: str
+
+
+class Receipt(Model):
+    """What came of an act. `detail` is one sentence; `output` the bounded tail of what the program printed."""
+
+    ok: bool
+    detail: str
+    command: tuple[str, ...] = ()
+    output: str = ""
