@@ -1,0 +1,127 @@
+"""What a Helm release's history tells. Pure: entries in, revisions and choices out."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+
+from analyzer.errors import PlatformError
+from analyzer.model.target import Revision
+
+IN_PROGRESS = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
+
+# `superseded` alone proves nothing: Helm also writes it over a failed revision when the next one succeeds (an upgrade
+# after a failed install) and over any revision when a rollback from it fails. What it leaves is the description.
+_NEVER_DEPLOYED = re.compile(
+    r"""(?:Upgrade|Rollback|Release)\ ".*?"\ failed:  # as Helm describes what failed
+    | failed\ to\ render\ resource:                    # an install that got nowhere
+    | Preparing\ upgrade | Initial\ install\ underway  # killed on the way
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_ROLLBACK = re.compile(r'Rollback to (\d+)|Rollback ".*?" failed:', re.DOTALL)
+
+
+class Entry(BaseModel):
+    """One line of `helm history --output json`; keys of later versions are ignored."""
+
+    revision: int
+    updated: Annotated[datetime | None, BeforeValidator(lambda value: value or None)] = None
+    status: str
+    chart: str = ""
+    app_version: str = ""
+    description: str = ""
+    rollback_revision: int = 0  # Helm 4 alone
+
+    def as_revision(self, digest: str = "") -> Revision:
+        """The same in the analyzer's words. `digest` is of its manifest."""
+        updated = self.updated
+        if updated and updated.tzinfo is None:
+            updated = updated.replace(tzinfo=UTC)
+        return Revision(
+            number=str(self.revision),
+            status=self.status,
+            deployed_at=updated.timestamp() if updated else None,
+            chart=self.chart,
+            app_version=self.app_version,
+            description=self.description,
+            digest=digest,
+        )
+
+
+_HISTORY = TypeAdapter(list[Entry])
+
+
+def parse_history(text: str) -> list[Entry]:
+    """`helm history --output json`, oldest first.
+
+    Raises:
+        PlatformError: it is something else.
+    """
+    try:
+        entries = _HISTORY.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise PlatformError(
+            "helm history did not print the JSON that it should: "
+            + (f"{place}: {first['msg']}" if place else first["msg"])
+            + "; is the program that was found really Helm?"
+        ) from None
+    if not entries:
+        raise PlatformError("helm history printed no revision at all; is the program that was found really Helm?")
+    return sorted(entries, key=lambda entry: entry.revision)
+
+
+def once_deployed(entry: Entry) -> bool:
+    """Whether this revision was ever brought out whole: it is deployed, or was, and no failure is its last word."""
+    if entry.status == "deployed":
+        return True
+    return entry.status == "superseded" and not _NEVER_DEPLOYED.match(entry.description)
+
+
+def rolled_back_to(entry: Entry) -> int | None:
+    """The revision that this one restores, 0 if that is not known, None if it is no rollback."""
+    if entry.rollback_revision:
+        return entry.rollback_revision
+    if match := _ROLLBACK.match(entry.description):
+        return int(match[1] or 0)
+    # Helm 3's rollback whose wait timed out is described like a failed install, and an install is revision 1.
+    timed_out = entry.revision > 1 and entry.status == "failed" and entry.description.startswith('Release "')
+    return 0 if timed_out or entry.status == "pending-rollback" else None
+
+
+def last_known_good(entries: Sequence[Entry]) -> Entry | None:
+    """The newest revision older than the current (the last) one that was once deployed and not taken back since."""
+    for entry, next_entry in reversed(list(pairwise(entries))):
+        if once_deployed(entry) and not _takes_back(next_entry, entry):
+            return entry
+    return None
+
+
+def _takes_back(later: Entry, entry: Entry) -> bool:
+    """Whether somebody tried to go back from `entry` with `later`, even if that failed."""
+    restored = rolled_back_to(later)
+    return restored is not None and restored < entry.revision
+
+
+def no_way_back(entries: Sequence[Entry], release: str) -> str:
+    """Why there is none: a sentence, empty if there is one."""
+    if last_known_good(entries):
+        return ""
+    current, earlier = entries[-1], entries[:-1]
+    if current.revision == 1:
+        return f"release {release} has only just been installed: revision 1 has nothing before it to go back to"
+    if not earlier:
+        return (
+            f"revision {current.revision} is the only one that Helm still keeps of release {release}, the earlier ones "
+            "are pruned; raise --history-max (HELM_MAX_HISTORY) for the next upgrades"
+        )
+    kept = ", ".join(
+        f"{entry.revision} ({'taken back' if once_deployed(entry) else entry.status + ', never deployed'})"
+        for entry in earlier
+    )
+    return f"none of the earlier revisions that Helm keeps of release {release} is known to be good: {kept}"

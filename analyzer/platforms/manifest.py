@@ -1,0 +1,59 @@
+"""What a Helm release's manifest tells. Pure."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+_SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+
+
+def digest(manifest: str) -> str:
+    """`sha256:…` of the manifest, whatever newline its end was printed with."""
+    return f"sha256:{hashlib.sha256(manifest.strip().encode()).hexdigest()}"
+
+
+def same_pods(one: str, other: str) -> bool:
+    """Whether two manifests have the same workloads with the same pod templates, so that no pod was replaced.
+
+    False also if a manifest cannot be parsed: then nothing is known to be the same.
+    """
+    one_documents, other_documents = _documents(one), _documents(other)
+    try:
+        # Only documents that differ need parsing: a manifest of a megabyte takes seconds.
+        return _templates(one_documents - other_documents) == _templates(other_documents - one_documents)
+    except YAMLError:
+        return False
+
+
+def _documents(manifest: str) -> set[str]:
+    return {document.strip() for document in _SEPARATOR.split(manifest) if document.strip()}
+
+
+def _templates(documents: set[str]) -> dict[tuple[str, ...], str]:
+    """The pod template of each workload, as canonical JSON, by its apiVersion's group, kind, namespace and name."""
+    templates: dict[tuple[str, ...], str] = {}
+    for document in documents:
+        for item in _objects(document):
+            spec = item.get("spec")
+            template = spec.get("template") if isinstance(spec, dict) else None
+            # Any kind with a pod template serves: Deployment, StatefulSet, DaemonSet, Rollout, and those to come.
+            if isinstance(template, dict) and "spec" in template and item.get("kind") != "Job":
+                metadata = item.get("metadata") or {}
+                group = str(item.get("apiVersion")).rpartition("/")[0]
+                key = (group, str(item.get("kind")), str(metadata.get("namespace")), str(metadata.get("name")))
+                templates[key] = json.dumps(template, sort_keys=True, default=str)
+    return templates
+
+
+def _objects(document: str) -> Iterator[dict[str, Any]]:
+    yaml = YAML(typ="safe")
+    yaml.allow_duplicate_keys = True  # as Helm itself
+    for loaded in yaml.load_all(document):
+        if isinstance(loaded, dict):
+            items = loaded.get("items")
+            yield from (item for item in items if isinstance(item, dict)) if isinstance(items, list) else [loaded]
