@@ -12,8 +12,8 @@ from datetime import datetime
 
 from analyzer.errors import PlatformError, PlatformUnavailable, UsageError
 from analyzer.model.target import Deployment, Intent, Receipt, Target
-from analyzer.platforms.complaint import complaint, quote
-from analyzer.platforms.history import (
+from analyzer.platforms.helm_complaint import complaint, quote
+from analyzer.platforms.helm_history import (
     IN_PROGRESS,
     Entry,
     last_known_good,
@@ -21,7 +21,7 @@ from analyzer.platforms.history import (
     parse_history,
     rolled_back_to,
 )
-from analyzer.platforms.manifest import digest, same_pods
+from analyzer.platforms.helm_manifest import digest, same_pods
 from analyzer.platforms.program import OUTPUT_LIMIT, Outcome, run, tail
 
 _OLDEST = (3, 5)  # the first whose rollback knows --history-max
@@ -50,7 +50,7 @@ class RollbackOptions:
         Neither is forced, and Helm 4 applies as the revision that it restores was applied (`--server-side=auto`).
         """
         return [
-            f"--timeout={self.timeout:g}s",
+            f"--timeout={self.timeout:.10g}s",
             *(["--wait"] if self.wait else []),
             *([] if self.hooks else ["--no-hooks"]),
             *(["--cleanup-on-fail"] if self.cleanup_on_fail else []),

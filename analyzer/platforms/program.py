@@ -56,7 +56,7 @@ class _Output:
     def trim(self) -> None:
         size = os.fstat(self._fd).st_size
         if size > OUTPUT_LIMIT:
-            self._tail = os.pread(self._fd, _KEPT_TAIL, size - _KEPT_TAIL)
+            self._tail = os.pread(self._fd, _KEPT_TAIL, max(0, size - _KEPT_TAIL))
             os.ftruncate(self._fd, 0)
             self.cut = True
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from analyzer.errors import NoWayBack, PlatformError, PlatformUnavailable
-from analyzer.platforms.program import Outcome, tail
+from analyzer.platforms.program import Outcome
 
 _QUOTE_LENGTH = 400  # characters
 
@@ -85,7 +85,7 @@ _EXPLANATIONS = (
 def quote(outcome: Outcome) -> str:
     """Helm's own message: what stands after its last `Error:`, in one line and of bounded length."""
     _, _, after = ("\n" + outcome.stderr).rpartition("\nError: ")
-    message = " ".join((after or tail(outcome.stderr) or tail(outcome.stdout)).split())
+    message = " ".join((after.strip() or outcome.stdout).split())
     if not message:
         return "nothing"
     return f"“{message}”" if len(message) <= _QUOTE_LENGTH else f"“{message[: _QUOTE_LENGTH - 1]}…”"

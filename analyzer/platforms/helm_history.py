@@ -23,6 +23,7 @@ _NEVER_DEPLOYED = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _ROLLBACK = re.compile(r'Rollback to (\d+)|Rollback ".*?" failed:', re.DOTALL)
+_RELEASE_FAILED = re.compile(r'Release ".*?" failed:', re.DOTALL)
 
 
 class Entry(BaseModel):
@@ -89,8 +90,8 @@ def rolled_back_to(entry: Entry) -> int | None:
         return entry.rollback_revision
     if match := _ROLLBACK.match(entry.description):
         return int(match[1] or 0)
-    # Helm 3's rollback whose wait timed out is described like a failed install, and an install is revision 1.
-    timed_out = entry.revision > 1 and entry.status == "failed" and entry.description.startswith('Release "')
+    # A rollback whose wait timed out is described like a failed install, and an install is revision 1.
+    timed_out = entry.revision > 1 and _RELEASE_FAILED.match(entry.description)
     return 0 if timed_out or entry.status == "pending-rollback" else None
 
 
