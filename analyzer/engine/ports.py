@@ -1,5 +1,6 @@
 """What the engine needs from outside: small protocols, implemented by adapters that know nothing of each other."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from analyzer.model.event import Event
@@ -87,6 +88,6 @@ class Record(Protocol):
 class Observer(Protocol):
     """Is told of each change, to show it."""
 
-    def changed(self, report: Report, event: Event) -> None:
-        """The report as it stands after this event."""
+    def changed(self, report: Callable[[], Report], event: Event) -> None:
+        """Something happened; `report` makes the report as it stands after this event, for those who want it."""
         ...

@@ -1,0 +1,219 @@
+"""The commands and their flags. What they do stands in the module of the same name, imported when it is needed:
+`canary --help` answers at once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analyzer.cli.output import Output
+
+app = typer.Typer(
+    name="canary",
+    help="After each deploy: compares how the new revision serves with the one before it, and takes it back if worse.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+class Scenario(StrEnum):
+    """What the demo's second revision is like."""
+
+    GOOD = "good"
+    ERRORS = "errors"
+    SLOW = "slow"
+    CRASH = "crash"
+    FLAKY = "flaky"
+    NO_TRAFFIC = "no-traffic"
+
+
+_WHERE = "Where readings come from"
+_SIDES = "What is compared"
+_PLATFORM = "The platform"
+
+
+@app.command()
+def check(  # noqa: PLR0913 -- each is a flag of the command
+    target: Annotated[str, typer.Argument(help="helm/RELEASE or command/NAME", metavar="TARGET")],
+    rules: Annotated[str, typer.Option(help="a rule set file, or the name of a shipped one, such as http")],
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of Prometheus or what answers its API", envvar="CANARY_PROMETHEUS", rich_help_panel=_WHERE
+        ),
+    ] = None,
+    bearer_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="file with a bearer token, read anew for each request (or CANARY_BEARER_TOKEN)", rich_help_panel=_WHERE
+        ),
+    ] = None,
+    username: Annotated[
+        str | None,
+        typer.Option(
+            help="for basic auth; the password comes from CANARY_PASSWORD",
+            envvar="CANARY_USERNAME",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="extra header, such as 'X-Scope-OrgID: team-web'; repeatable", rich_help_panel=_WHERE),
+    ] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="certificates to trust (PEM)", rich_help_panel=_WHERE)] = None,
+    cert_file: Annotated[Path | None, typer.Option(help="client certificate (PEM)", rich_help_panel=_WHERE)] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="key of the client certificate (PEM)", rich_help_panel=_WHERE)
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="do not verify the server's certificate", rich_help_panel=_WHERE)
+    ] = False,
+    query_timeout: Annotated[str, typer.Option(help="for one query", rich_help_panel=_WHERE)] = "15s",
+    scrape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="without Prometheus: canary=URL or baseline=URL of a /metrics endpoint; repeatable",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(help="""matchers of the new revision's series: 'version="2"'""", rich_help_panel=_SIDES),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="""matchers of the previous revision's series: 'version="1"'""", rich_help_panel=_SIDES),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="when the upgrade was: 2026-01-31T12:00:00Z, Unix seconds, or 5m (ago); default: from Helm, else now",
+            rich_help_panel=_SIDES,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for a parameter of the rule set; repeatable")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="namespace of the release", rich_help_panel=_PLATFORM)
+    ] = None,
+    kubeconfig: Annotated[Path | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", "--kube-context", help="handed on to helm", rich_help_panel=_PLATFORM)
+    ] = None,
+    helm: Annotated[
+        Path | None,
+        typer.Option(
+            help="the helm program; default: the one on PATH", envvar="CANARY_HELM", rich_help_panel=_PLATFORM
+        ),
+    ] = None,
+    rollback_command: Annotated[
+        str | None,
+        typer.Option(help="for command/NAME: takes the release back; run without a shell", rich_help_panel=_PLATFORM),
+    ] = None,
+    rollback_timeout: Annotated[str, typer.Option(help="for the way back", rich_help_panel=_PLATFORM)] = "5m",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="judge, and say what would be done; never act")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="write all that was seen and done into this file, for canary replay")
+    ] = None,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="form of the report on standard output [default: text]")
+    ] = None,
+    output_file: Annotated[Path | None, typer.Option(help="write the report into this file instead")] = None,
+) -> int:
+    """Analyse a new revision: read, judge, and take it back when it is worse.
+
+    Exit codes: 0 pass; 10 fail and taken back; 11 fail and not taken back; 2 usage; 3 inconclusive; 4 could not
+    analyse; 130 and 143 stopped by Ctrl-C and SIGTERM.
+    """
+    from analyzer.cli import check as command
+
+    return command.run(
+        command.Options(
+            target=target,
+            rules=rules,
+            prometheus=prometheus,
+            bearer_token_file=bearer_token_file,
+            username=username,
+            headers=tuple(header or ()),
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            insecure=insecure,
+            query_timeout=query_timeout,
+            scrape=tuple(scrape or ()),
+            canary=canary,
+            baseline=baseline,
+            since=since,
+            parameters=tuple(set_ or ()),
+            namespace=namespace,
+            kubeconfig=kubeconfig,
+            context=context,
+            helm=helm,
+            rollback_command=rollback_command,
+            rollback_timeout=rollback_timeout,
+            dry_run=dry_run,
+            record=record,
+            output=output,
+            output_file=output_file,
+        )
+    )
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="what canary check --record has written")],
+    rules: Annotated[str | None, typer.Option(help="judge by this rule set instead of the recorded one")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for a parameter of --rules; repeatable")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="form of the report")] = Output.TEXT,
+) -> int:
+    """Judge a recorded analysis again: the same rules give the same report, byte for byte. Nothing is done.
+
+    The exit code is the one that the analysis had, or would have had by the other rules.
+    """
+    from analyzer.cli import replay as command
+
+    return command.run(recording, rules, tuple(set_ or ()), output)
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="rule sets")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE for a parameter; repeatable")] = None,
+) -> int:
+    """Check rule sets: every mistake with its file, line and key, and what would be right."""
+    from analyzer.cli import lint as command
+
+    return command.run(files, tuple(set_ or ()))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a rule set, for editors."""
+    from analyzer.cli import lint as command
+
+    command.print_schema()
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from analyzer import __version__
+
+    typer.echo(f"canary-analyzer {__version__}")
+
+
+@app.command()
+def demo(
+    scenario: Annotated[Scenario, typer.Option(help="what the second revision is like")] = Scenario.ERRORS,
+    json_: Annotated[bool, typer.Option("--json", help="end with the result as one line of JSON")] = False,
+) -> int:
+    """Upgrade a simulated service, watch it by a real Prometheus, and take it back when it is worse."""
+    from analyzer.cli import demo as command
+
+    return command.run(scenario.value, as_json=json_)

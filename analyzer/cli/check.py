@@ -1,0 +1,232 @@
+"""`canary check`: one analysis, from flags to an exit code."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analyzer.cli.exits import SIGNALS, exit_code
+from analyzer.cli.output import Output, check_writable, emit
+from analyzer.cli.progress import observer
+from analyzer.composition import AnalysisOrder, PrometheusAccess, Wanted, analysis
+from analyzer.errors import UsageError
+from analyzer.model.report import Report
+from analyzer.model.target import PlatformKind, Target
+from analyzer.model.units import parse_duration
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of `canary check`, as they were given."""
+
+    target: str
+    rules: str
+    prometheus: str | None
+    bearer_token_file: Path | None
+    username: str | None
+    headers: tuple[str, ...]
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+    insecure: bool
+    query_timeout: str
+    scrape: tuple[str, ...]
+    canary: str | None
+    baseline: str | None
+    since: str | None
+    parameters: tuple[str, ...]
+    namespace: str | None
+    kubeconfig: Path | None
+    context: str | None
+    helm: Path | None
+    rollback_command: str | None
+    rollback_timeout: str
+    dry_run: bool
+    record: Path | None
+    output: Output | None
+    output_file: Path | None
+
+
+def run(options: Options) -> int:
+    """Run the analysis; returns the exit code.
+
+    Raises:
+        CanaryError: a sentence for the user.
+    """
+    check_writable(options.output_file, "--output-file")
+    order = read_order(options)
+    report, stopped_by = asyncio.run(_run(order))
+    emit(report, options.output, options.output_file)
+    if stopped_by:
+        print(f"canary: {report.reason}", file=sys.stderr)
+        return int(SIGNALS[stopped_by])
+    return int(exit_code(report))
+
+
+async def _run(order: AnalysisOrder) -> tuple[Report, str]:
+    """The report, and the name of the signal that stopped the analysis, or nothing."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[str] = loop.create_future()
+
+    def stopped(name: str) -> None:
+        if not stop.done():
+            print(f"canary: {name}: leaving at the next safe point", file=sys.stderr, flush=True)
+            stop.set_result(name)
+
+    for name in SIGNALS:
+        loop.add_signal_handler(signal.Signals[name], stopped, name)
+    try:
+        with observer() as watching:
+            async with analysis(order, watching) as runner:
+                report = await runner.run(stop)
+    finally:
+        for name in SIGNALS:
+            loop.remove_signal_handler(signal.Signals[name])
+    return report, stop.result() if stop.done() else ""
+
+
+def read_order(options: Options) -> AnalysisOrder:
+    """What is to be analysed, from the flags.
+
+    Raises:
+        UsageError: flags that contradict each other, are missing or cannot be understood.
+    """
+    now = time.time()
+    return AnalysisOrder(
+        target=_target(options),
+        rules=options.rules,
+        parameters=pairs(options.parameters, "--set"),
+        access=_access(options),
+        wanted=Wanted(
+            canary=options.canary,
+            baseline=options.baseline,
+            since=_moment(options.since, now) if options.since else None,
+        ),
+        scrape_canary=_scraped(options, "canary"),
+        scrape_baseline=_scraped(options, "baseline"),
+        helm=options.helm,
+        kubeconfig=options.kubeconfig,
+        context=options.context,
+        rollback_command=options.rollback_command,
+        rollback_timeout=_seconds(options.rollback_timeout, "--rollback-timeout"),
+        acting=not options.dry_run,
+        actions_on=_actions_on(),
+        record=options.record,
+    )
+
+
+def _target(options: Options) -> Target:
+    kind, slash, name = options.target.partition("/")
+    known = ", ".join(f"{kind.value}/NAME" for kind in PlatformKind)
+    if not slash or not name or kind not in {each.value for each in PlatformKind}:
+        raise UsageError(f"TARGET {options.target!r} is not a target: write one of {known}")
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) or len(name) > 253:  # noqa: PLR2004 -- a DNS name's length
+        raise UsageError(f"TARGET {options.target!r}: a name consists of letters, digits, '-', '_' and '.'")
+    if kind == PlatformKind.COMMAND:
+        if options.rollback_command is None and not options.dry_run:
+            raise UsageError(f"{options.target} needs --rollback-command '…', or --dry-run to look without acting")
+    elif options.rollback_command is not None:
+        raise UsageError(f"--rollback-command is for command/NAME; {options.target} is rolled back by helm")
+    return Target(kind=PlatformKind(kind), name=name, namespace=options.namespace or "")
+
+
+def _access(options: Options) -> PrometheusAccess | None:
+    if options.prometheus is None and not options.scrape:
+        raise UsageError("nothing to read from: give --prometheus URL (or CANARY_PROMETHEUS), or --scrape canary=URL")
+    if options.scrape:
+        if options.prometheus is not None:
+            raise UsageError("give --prometheus or --scrape, not both")
+        return None
+    assert options.prometheus is not None
+    return PrometheusAccess(
+        url=options.prometheus,
+        bearer_token=os.environ.get("CANARY_BEARER_TOKEN"),
+        bearer_token_file=options.bearer_token_file,
+        username=options.username,
+        password=os.environ.get("CANARY_PASSWORD"),
+        headers=_headers(options.headers),
+        ca_file=options.ca_file,
+        cert_file=options.cert_file,
+        key_file=options.key_file,
+        insecure=options.insecure,
+        timeout=_seconds(options.query_timeout, "--query-timeout"),
+    )
+
+
+def _headers(given: tuple[str, ...]) -> dict[str, str]:
+    headers = {}
+    for header in given:
+        name, colon, value = header.partition(":")
+        if not colon or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name.strip()) or re.search(r"[\r\n\0]", value):
+            raise UsageError("--header: write 'Name: value', such as 'X-Scope-OrgID: team-web'")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _scraped(options: Options, side: str) -> tuple[str, ...]:
+    urls = pairs(options.scrape, "--scrape", repeat=True)
+    for name in urls:
+        if name.rstrip("0123456789") not in {"canary", "baseline"}:
+            raise UsageError(f"--scrape {name}=…: write canary=URL or baseline=URL")
+    return tuple(url for given in options.scrape for name, _, url in [given.partition("=")] if name == side)
+
+
+def pairs(given: tuple[str, ...], flag: str, *, repeat: bool = False) -> dict[str, str]:
+    """`NAME=VALUE` flags as a mapping.
+
+    Raises:
+        UsageError: no `=`, no name, or a name given twice (unless `repeat`).
+    """
+    values: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{flag} {text!r}: write NAME=VALUE")
+        if name in values and not repeat:
+            raise UsageError(f"{flag} {name}=… is given twice")
+        values[name] = value
+    return values
+
+
+def _seconds(text: str, flag: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    if seconds <= 0:
+        raise UsageError(f"{flag}: {text} is no time at all: write more than 0s")
+    return seconds
+
+
+def _moment(text: str, now: float) -> float:
+    """A moment in Unix seconds: a time with its zone, Unix seconds, or how long ago."""
+    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+        moment = float(text)
+    elif re.match(r"\d{4}-\d\d-\d\d", text):
+        try:
+            read = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise UsageError(f"--since {text!r} is not a time: write 2026-01-31T12:00:00Z") from error
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    else:
+        try:
+            moment = now - parse_duration(text)
+        except ValueError as error:
+            raise UsageError(
+                f"--since {text!r}: write 2026-01-31T12:00:00Z, Unix seconds, or how long ago: 5m"
+            ) from error
+    if moment > now + 60:
+        raise UsageError(f"--since {text} is in the future")
+    return moment
+
+
+def _actions_on() -> bool:
+    value = os.environ.get("CANARY_ACTIONS", "on").strip().lower()
+    if value not in {"on", "off"}:
+        raise UsageError(f"CANARY_ACTIONS={value}: write on or off")
+    return value == "on"

@@ -1,0 +1,35 @@
+"""`canary lint` and `canary schema`."""
+
+import json
+import sys
+from pathlib import Path
+
+from analyzer.cli.check import pairs
+from analyzer.cli.exits import Exit
+from analyzer.composition import finish_rules, read_rule_file
+from analyzer.errors import UsageError
+
+
+def run(files: list[Path], parameters: tuple[str, ...]) -> int:
+    """Check each file; every mistake is printed, a line each. Returns the exit code."""
+    given = pairs(parameters, "--set")
+    wrong = 0
+    for file in files:
+        try:
+            document = read_rule_file(file)
+            finish_rules(document, given)
+        except UsageError as error:
+            wrong += 1
+            print(error, file=sys.stderr)
+            continue
+        for warning in document.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"{file}: good: rule set {document.rule_set.metadata.name}, {len(document.rule_set.spec.rules)} rules")
+    return int(Exit.USAGE if wrong else Exit.PASS)
+
+
+def print_schema() -> None:
+    """The JSON Schema on standard output."""
+    from analyzer.model.editor import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,93 @@
+"""Where a report goes, and in which form."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.errors import UsageError
+
+if TYPE_CHECKING:
+    from analyzer.model.report import Report
+
+
+class Output(StrEnum):
+    """The forms that a report can take."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+    GITHUB = "github"
+
+
+def render(report: "Report", form: Output) -> str:
+    """The report in one form, ending with a line break."""
+    match form:
+        case Output.TEXT:
+            from analyzer.rendering.text import text
+
+            return text(report) + "\n"
+        case Output.JSON:
+            return report.model_dump_json(indent=2) + "\n"
+        case Output.JUNIT:
+            from analyzer.rendering.junit import junit
+
+            return junit(report)
+        case Output.MARKDOWN:
+            from analyzer.rendering.document import markdown
+
+            return markdown(report)
+        case Output.GITHUB:
+            from analyzer.rendering.github import annotations
+            from analyzer.rendering.text import text
+
+            return annotations(report) + text(report) + "\n"
+
+
+def emit(report: "Report", form: Output | None, file: Path | None) -> None:
+    """Print the report, or write it into a file; on GitHub Actions the step summary is written as well.
+
+    Raises:
+        UsageError: the file cannot be written; the report is printed then, so that it is not lost.
+    """
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    form = form or (Output.GITHUB if on_github and file is None else Output.TEXT)
+    if form == Output.GITHUB or on_github:
+        _summarise(report)
+    rendered = render(report, form)
+    if file is None:
+        sys.stdout.write(rendered)
+        sys.stdout.flush()
+        return
+    try:
+        file.write_text(rendered, encoding="utf-8")
+    except OSError as error:
+        sys.stdout.write(rendered)
+        print(f"canary: --output-file {file}: cannot be written: {error.strerror}", file=sys.stderr)
+    else:
+        print(render(report, Output.TEXT), file=sys.stderr, end="")
+
+
+def check_writable(file: Path | None, flag: str) -> None:
+    """Refuse early what could not be written at the end.
+
+    Raises:
+        UsageError: the folder does not exist, or the file is a folder.
+    """
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise UsageError(f"{flag} {file}: cannot be written: no such folder, or a folder itself")
+
+
+def _summarise(report: "Report") -> None:
+    from analyzer.rendering.document import markdown
+
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    try:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(report) + "\n")
+    except OSError as error:
+        print(f"canary: the step summary could not be written: {error.strerror}", file=sys.stderr)

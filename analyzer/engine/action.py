@@ -1,0 +1,64 @@
+"""From a decision to a receipt: look again, ask the guards, keep the intent, do it, keep the receipt."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from analyzer.engine.guards import hold
+from analyzer.errors import CanaryError
+from analyzer.model.event import Acted, Decided, Held, Intended
+from analyzer.model.plan import Plan
+from analyzer.model.report import Guard
+from analyzer.model.target import Deployment, Intent, Receipt
+
+if TYPE_CHECKING:
+    from analyzer.engine.runner import Ports
+
+LOOKS = 5
+"""How often the platform is asked before it counts as unknown."""
+PAUSE = 2.0
+"""Seconds between two of these looks."""
+
+
+async def carry_out(plan: Plan, decided: Decided, ports: "Ports") -> AsyncIterator[Held | Intended | Acted]:
+    """The events of one act, each to be kept before the next is asked for: Held, or Intended and then Acted."""
+    if not plan.acting:
+        return
+    deployment = await _look(ports)
+    if isinstance(deployment, str):
+        reason = f"nothing was done, for the platform could not be asked what is deployed now: {deployment}"
+        yield Held(at=ports.clock.now(), guard=Guard.UNKNOWN, reason=reason)
+        return
+    held = hold(plan, deployment, ports.clock.now(), actions_on=ports.actions_on)
+    if held is not None:
+        yield held
+        return
+    intent = Intent(
+        kind=decided.action,
+        target=plan.deployment.target,
+        from_revision=deployment.current,
+        to_revision=deployment.wanted,
+        reason=decided.reason,
+    )
+    yield Intended(at=ports.clock.now(), intent=intent)
+    receipt = await asyncio.shield(_take_back(intent, ports))
+    yield Acted(at=ports.clock.now(), receipt=receipt)
+
+
+async def _look(ports: "Ports") -> Deployment | str:
+    trouble = ""
+    for attempt in range(LOOKS):
+        if attempt:
+            await ports.clock.sleep(PAUSE)
+        try:
+            return await ports.platform.look()
+        except CanaryError as error:
+            trouble = str(error)
+    return trouble
+
+
+async def _take_back(intent: Intent, ports: "Ports") -> Receipt:
+    try:
+        return await ports.platform.take_back(intent)
+    except CanaryError as error:
+        return Receipt(ok=False, detail=str(error))

@@ -1,0 +1,199 @@
+"""The state of one analysis, folded from its events alone: no clock, no I/O.
+
+The live engine and a replay go through the same functions: `begin`, `advance` for each event, `decide` after it. A
+recording judged again therefore gives the same verdict, byte for byte.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from analyzer.judge import assessment as judge
+from analyzer.judge.assessment import Assessment
+from analyzer.model.event import (
+    Acted,
+    Decided,
+    Ended,
+    Event,
+    Extended,
+    Held,
+    HistoryRead,
+    Intended,
+    Planned,
+    Troubled,
+    Verified,
+    WindowRead,
+)
+from analyzer.model.plan import Plan
+from analyzer.model.reading import Cursor, Events, Missing, Reading, Targets
+from analyzer.model.report import Verdict
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one metric has been read, and where the next read goes on."""
+
+    read_to: float
+    cursor: Cursor | None = None
+    windows: int = 0
+    with_data: int = 0
+    first_bad: float | None = None  # start of the first window with bad events of the canary
+    trouble: Troubled | None = None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis as it stands. Times are Unix seconds."""
+
+    plan: Plan
+    assessment: Assessment
+    progress: dict[str, Progress]
+    deadline_at: float
+    as_of: float
+    serving_since: float | None = None  # start of the first window in which the canary had data
+    platform_trouble: Troubled | None = None
+    extended: bool = False
+    decided: Decided | None = None
+    passed_at: float | None = None
+    held: Held | None = None
+    intended: Intended | None = None
+    acted: Acted | None = None
+    verified: Verified | None = None
+    ended: Ended | None = None
+    after_act: tuple[Reading, ...] = ()  # windows that began after the act, the newest per metric
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def read_all(self) -> bool:
+        """Whether every metric has been read up to the deadline."""
+        return all(progress.read_to >= self.deadline_at for progress in self.progress.values())
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether a pass stands and the rule set keeps looking."""
+        return self.decided is not None and self.decided.verdict == Verdict.PASS and self.intended is None
+
+
+def begin(planned: Planned) -> Analysis:
+    """The analysis right after its plan was made."""
+    plan = planned.plan
+    schedule = plan.rule_set.spec.schedule
+    return Analysis(
+        plan=plan,
+        assessment=judge.start(plan),
+        progress={query.metric: Progress(read_to=plan.upgraded_at) for query in plan.queries},
+        deadline_at=plan.upgraded_at + schedule.deadline,
+        as_of=planned.at,
+    )
+
+
+def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR0911 -- one return for each kind of event
+    """The analysis after one more event.
+
+    Raises:
+        ValueError: a second Planned event.
+    """
+    analysis = replace(analysis, as_of=max(analysis.as_of, event.at))
+    match event:
+        case WindowRead():
+            return _hear(analysis, event)
+        case HistoryRead():
+            return replace(analysis, assessment=judge.learn(analysis.assessment, event.history))
+        case Troubled():
+            return _note_trouble(analysis, event)
+        case Extended():
+            return replace(analysis, deadline_at=event.deadline_at, extended=True)
+        case Decided():
+            passed_at = event.at if event.verdict == Verdict.PASS else analysis.passed_at
+            return replace(analysis, decided=event, passed_at=passed_at)
+        case Held():
+            return replace(analysis, held=event)
+        case Intended():
+            return replace(analysis, intended=event)
+        case Acted():
+            return replace(analysis, acted=event)
+        case Verified():
+            return replace(analysis, verified=event)
+        case Ended():
+            return replace(analysis, ended=event)
+        case Planned():
+            raise ValueError("an analysis is planned once")
+
+
+def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
+    reading = event.reading
+    before = analysis.progress.get(reading.metric)
+    if before is None or reading.window.end <= before.read_to:
+        return analysis  # a metric that no rule uses, or a window heard already
+    has_data = not isinstance(reading.canary, Missing)
+    first_bad = before.first_bad
+    if first_bad is None and isinstance(reading.canary, Events) and reading.canary.bad > 0:
+        first_bad = reading.window.start
+    progress = Progress(
+        read_to=reading.window.end,
+        cursor=event.cursor,
+        windows=before.windows + 1,
+        with_data=before.with_data + has_data,
+        first_bad=first_bad,
+    )
+    serving_since = analysis.serving_since
+    if serving_since is None and _serves(reading):
+        serving_since = reading.window.start
+    warnings = analysis.warnings + tuple(text for text in reading.warnings if text not in analysis.warnings)
+    analysis = replace(
+        analysis,
+        progress=analysis.progress | {reading.metric: progress},
+        serving_since=serving_since,
+        warnings=warnings[:20],
+    )
+    if analysis.acted is not None:
+        return _hear_after_act(analysis, reading)
+    warm = analysis.plan.rule_set.spec.schedule.warmup
+    if serving_since is None or reading.window.start < serving_since + warm:
+        if reading.metric not in analysis.assessment.health:
+            return analysis
+        # A canary that never comes up has no warm-up: its health is judged from the upgrade on.
+        if reading.window.start < analysis.plan.upgraded_at + warm:
+            return analysis
+    return replace(analysis, assessment=judge.advance(analysis.assessment, reading))
+
+
+def _serves(reading: Reading) -> bool:
+    side = reading.canary
+    match side:
+        case Missing():
+            return False
+        case Events():
+            return side.total > 0
+        case Targets():
+            return side.up > 0
+    return True
+
+
+def _hear_after_act(analysis: Analysis, reading: Reading) -> Analysis:
+    assert analysis.acted is not None
+    if reading.window.start < analysis.acted.at:
+        return analysis
+    others = tuple(earlier for earlier in analysis.after_act if earlier.metric != reading.metric)
+    return replace(analysis, after_act=(*others, reading))
+
+
+def _note_trouble(analysis: Analysis, event: Troubled) -> Analysis:
+    if not event.metric:
+        return replace(analysis, platform_trouble=event)
+    before = analysis.progress.get(event.metric)
+    if before is None:
+        return analysis
+    return replace(analysis, progress=analysis.progress | {event.metric: replace(before, trouble=event)})
+
+
+def never_answered(analysis: Analysis) -> Troubled | None:
+    """The trouble, if no metric has been read even once: then nothing could be analysed at all."""
+    if any(progress.windows for progress in analysis.progress.values()):
+        return None
+    troubles = [progress.trouble for progress in analysis.progress.values() if progress.trouble]
+    return troubles[0] if troubles else None
+
+
+def refused(analysis: Analysis) -> str:
+    """The server's own words, if every metric that could decide is refused for good; else empty."""
+    details = [judge.refusal(analysis.assessment, metric) for metric in analysis.progress]
+    return details[0] if details and all(details) else ""

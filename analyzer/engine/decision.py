@@ -1,0 +1,89 @@
+"""From what the rules say to a verdict, and from a verdict to what is to be done. Pure."""
+
+from analyzer.engine.analysis import Analysis, never_answered
+from analyzer.judge import assessment as judge
+from analyzer.model.event import Decided, Extended
+from analyzer.model.judgement import Standing
+from analyzer.model.report import Verdict
+from analyzer.model.ruleset import OnFail, OnInconclusive
+from analyzer.model.target import ActionKind
+from analyzer.model.units import show_duration
+
+ACTION_ON_FAIL = {
+    OnFail.ROLLBACK: ActionKind.ROLLBACK,
+    OnFail.ABORT: ActionKind.ABORT,
+    OnFail.PAUSE: ActionKind.PAUSE,
+    OnFail.NONE: ActionKind.NONE,
+}
+
+
+def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their order
+    analysis: Analysis, now: float
+) -> Decided | Extended | None:
+    """The verdict, if there is one at this time; an extension of the deadline; or None to go on."""
+    if analysis.intended is not None or (analysis.decided is not None and not analysis.is_watching):
+        return None
+    if analysis.held is not None and analysis.decided is None:
+        reason = f"stopped without a verdict: {analysis.held.reason}"
+        return Decided(at=now, verdict=Verdict.INCONCLUSIVE, reason=reason, action=ActionKind.NONE)
+    if analysis.held is not None:
+        return None  # a pass whose watch was ended by a newer upgrade
+    standing = judge.standing(analysis.assessment)
+    if standing == Standing.FAIL:
+        action = ACTION_ON_FAIL[analysis.plan.rule_set.spec.on_fail]
+        return Decided(at=now, verdict=Verdict.FAIL, reason=judge.reason_to_fail(analysis.assessment), action=action)
+    if analysis.decided is not None:
+        return None  # a pass that is being watched
+    if analysis.plan.deployment.unchanged:
+        return _passed(now, "nothing to compare: the upgrade changes no pod template")
+    schedule = analysis.plan.rule_set.spec.schedule
+    read_to = min(progress.read_to for progress in analysis.progress.values())
+    if standing == Standing.PASS and read_to >= analysis.plan.upgraded_at + schedule.minimum:
+        return _passed(now, judge.reason_to_pass(analysis.assessment))
+    if now >= analysis.deadline_at and (analysis.read_all or now >= analysis.deadline_at + 2 * schedule.interval):
+        return _at_deadline(analysis, now)
+    return None
+
+
+def _passed(now: float, reason: str) -> Decided:
+    return Decided(at=now, verdict=Verdict.PASS, reason=reason, action=ActionKind.NONE)
+
+
+def _at_deadline(analysis: Analysis, now: float) -> Decided | Extended:
+    spec = analysis.plan.rule_set.spec
+    after = show_duration(analysis.deadline_at - analysis.plan.upgraded_at)
+    trouble = never_answered(analysis)
+    if trouble is not None:
+        reason = f"could not analyse: nothing was read within {after}: {trouble.detail}"
+        return Decided(at=now, verdict=Verdict.ERROR, reason=reason, action=ActionKind.NONE)
+    if judge.passes_at_deadline(analysis.assessment):
+        return _passed(now, judge.reason_to_pass(analysis.assessment))
+    reason = f"neither better nor worse was shown within {after}: {judge.reason_undecided(analysis.assessment)}"
+    troubles = [progress.trouble.detail for progress in analysis.progress.values() if progress.trouble]
+    if troubles:
+        reason += f"; {troubles[0]}"
+    undecided = Decided(at=now, verdict=Verdict.INCONCLUSIVE, reason=reason, action=ActionKind.NONE)
+    match spec.on_inconclusive:
+        case OnInconclusive.EXTEND if not analysis.extended:
+            return Extended(at=now, deadline_at=analysis.deadline_at + spec.schedule.deadline)
+        case OnInconclusive.ROLLBACK:
+            return undecided.model_copy(update={"action": ActionKind.ROLLBACK})
+        case OnInconclusive.PASS if judge.has_data(analysis.assessment):
+            return _passed(now, f"{reason}; the rule set says to pass then (onInconclusive: pass)")
+    return undecided
+
+
+def is_over(analysis: Analysis, now: float) -> bool:
+    """Whether nothing more is to be read or done."""
+    if analysis.decided is None:
+        return False
+    if analysis.held is not None:
+        return True
+    if analysis.acted is not None:
+        return analysis.verified is not None
+    if analysis.decided.action != ActionKind.NONE:
+        return not analysis.plan.acting  # in a dry run the verdict is the end, otherwise the act is still to come
+    if analysis.passed_at is None or analysis.plan.deployment.unchanged:
+        return True
+    watch_until = analysis.passed_at + analysis.plan.rule_set.spec.schedule.watch_after_pass
+    return now >= watch_until

@@ -1,0 +1,230 @@
+"""One live analysis: read, fold, decide, act, verify. All of its state is in the events that it records."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer.engine import action, recovery
+from analyzer.engine.analysis import Analysis, Progress, advance, begin
+from analyzer.engine.decision import decide, is_over
+from analyzer.engine.guards import superseding
+from analyzer.engine.ports import Clock, Observer, Platform, Record, Source
+from analyzer.engine.summary import report
+from analyzer.errors import PlatformError, QueryRefused, SourceError, SourceUnavailable
+from analyzer.model.event import Ended, Event, Held, HistoryRead, Planned, Troubled, WindowRead
+from analyzer.model.plan import Plan, Query
+from analyzer.model.reading import Absence, History, Window
+from analyzer.model.report import Guard, Report
+from analyzer.model.target import ActionKind
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries of a source that is away, at most; the first tries come sooner."""
+LOOKS_AWAY = 15.0
+"""Seconds between two looks at the platform while the analysis runs."""
+
+
+@dataclass
+class Ports:
+    """What one analysis works with."""
+
+    source: Source
+    platform: Platform
+    record: Record
+    observer: Observer
+    clock: Clock
+    actions_on: bool = True
+
+
+class Runner:
+    """Runs one analysis to its end; `run` returns the final report, also when it is cancelled."""
+
+    def __init__(self, plan: Plan, ports: Ports) -> None:
+        self._plan = plan
+        self._ports = ports
+        self._analysis: Analysis | None = None
+        self._lags: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        self._try_again_at: dict[str, float] = {}
+        self._looked_at = plan.started_at
+
+    @property
+    def analysis(self) -> Analysis:
+        """The state of the analysis.
+
+        Raises:
+            RuntimeError: it has not begun.
+        """
+        if self._analysis is None:
+            raise RuntimeError("the analysis has not begun")
+        return self._analysis
+
+    async def run(self, cause_of_stop: asyncio.Future[str] | None = None) -> Report:
+        """Run to the end. When `cause_of_stop` is set, stop at the next safe point: an act is never cut in half."""
+        await self._append(Planned(at=self._ports.clock.now(), plan=self._plan))
+        work = asyncio.ensure_future(self._work())
+        waits: set[asyncio.Future[None] | asyncio.Future[str]] = {work}
+        if cause_of_stop is not None:
+            waits.add(cause_of_stop)
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            cause = ""
+            if not work.done():
+                cause = cause_of_stop.result() if cause_of_stop is not None and cause_of_stop.done() else "cancelled"
+                await self._stop(work)
+            await self._append(Ended(at=self._ports.clock.now(), cause=cause))
+        if not work.cancelled():
+            work.result()  # an error in the work is the caller's to see
+        return report(self.analysis)
+
+    async def _stop(self, work: asyncio.Future[None]) -> None:
+        """Let a running act end; cancel everything else."""
+        while not work.done() and self.analysis.intended is not None and self.analysis.acted is None:
+            await asyncio.wait([work], timeout=0.05)
+        work.cancel()
+        await asyncio.wait([work])
+
+    async def _append(self, event: Event) -> None:
+        """Keep the event, fold it, show it, and decide on it: a replay of the record does the same, in this order."""
+        await self._ports.record.append(event)
+        self._analysis = begin(event) if isinstance(event, Planned) else advance(self.analysis, event)
+        analysis = self.analysis
+        self._ports.observer.changed(lambda: report(analysis), event)
+        decision = decide(self.analysis, event.at)
+        if decision is not None:
+            await self._append(decision)
+
+    async def _work(self) -> None:
+        if not is_over(self.analysis, self._now):
+            await self._read_histories()
+        while not is_over(self.analysis, self._now):
+            due = self._due()
+            for event in await asyncio.gather(*(self._read(query, window) for query, window in due)):
+                await self._append(event)
+            await self._decide()
+            await self._look_at_platform()
+            await self._act_and_verify()
+            if not is_over(self.analysis, self._now) and not self._due():
+                await self._ports.clock.sleep(self._until_next())
+
+    @property
+    def _now(self) -> float:
+        return self._ports.clock.now()
+
+    @property
+    def _interval(self) -> float:
+        return self._plan.rule_set.spec.schedule.interval
+
+    async def _read_histories(self) -> None:
+        """The baseline's past, before the first window: the prior is frozen by it. Waits for a source that is away."""
+        span = Window(
+            start=self._plan.upgraded_at - self._plan.rule_set.spec.schedule.baseline, end=self._plan.upgraded_at
+        )
+        missing = list(self._plan.queries)
+        while missing and not is_over(self.analysis, self._now):
+            events = await asyncio.gather(*(self._read_history(query, span) for query in missing))
+            for event in events:
+                await self._append(event)
+            read = {event.history.metric for event in events if isinstance(event, HistoryRead)}
+            missing = [query for query in missing if query.metric not in read]
+            if missing:
+                await self._decide()
+                await self._ports.clock.sleep(self._until_try_again(missing))
+
+    async def _read_history(self, query: Query, span: Window) -> HistoryRead | Troubled:
+        try:
+            self._lags[query.metric] = await self._ports.source.lag(query)
+            history = await self._ports.source.history(query, span, self._interval)
+        except SourceUnavailable as error:
+            return self._trouble(query.metric, error)
+        except QueryRefused as error:
+            # Refused for good: the windows will say so as well, and the rule ends without data.
+            self._lags.setdefault(query.metric, 0.0)
+            history = History(metric=query.metric, span=span, readings=(), note=str(error))
+        self._forget_trouble(query.metric)
+        return HistoryRead(at=self._now, history=history)
+
+    async def _read(self, query: Query, window: Window) -> WindowRead | Troubled:
+        cursor = self.analysis.progress[query.metric].cursor
+        try:
+            reading, cursor = await self._ports.source.read(query, window, cursor)
+        except SourceError as error:
+            return self._trouble(query.metric, error)
+        self._forget_trouble(query.metric)
+        return WindowRead(at=self._now, reading=reading, cursor=cursor)
+
+    def _trouble(self, metric: str, error: SourceError) -> Troubled:
+        pause = min(LONGEST_PAUSE, self._pauses.get(metric, self._interval / 16) * 2)
+        self._pauses[metric] = pause
+        self._try_again_at[metric] = self._now + pause
+        why = Absence(error.kind) if isinstance(error, SourceUnavailable) else Absence.MALFORMED
+        return Troubled(at=self._now, metric=metric, why=why, detail=str(error))
+
+    def _forget_trouble(self, metric: str) -> None:
+        self._pauses.pop(metric, None)
+        self._try_again_at.pop(metric, None)
+
+    def _next_window(self, progress: Progress) -> Window:
+        end = progress.read_to + self._interval
+        if self.analysis.decided is None and progress.read_to < self.analysis.deadline_at:
+            end = min(end, self.analysis.deadline_at)  # a shorter last window: nothing before the deadline is left out
+        return Window(start=progress.read_to, end=end)
+
+    def _may_read(self, window: Window) -> bool:
+        """While undecided: up to the deadline. After a pass: while it is watched. After an act: to verify it."""
+        analysis = self.analysis
+        if analysis.decided is None:
+            return window.start < analysis.deadline_at
+        return analysis.is_watching or (analysis.acted is not None and analysis.verified is None)
+
+    def _due(self) -> Sequence[tuple[Query, Window]]:
+        due = []
+        for query in self._plan.queries:
+            window = self._next_window(self.analysis.progress[query.metric])
+            ready_at = max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
+            if ready_at <= self._now and self._may_read(window):
+                due.append((query, window))
+        return due
+
+    def _until_next(self) -> float:
+        times = [
+            max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
+            for query in self._plan.queries
+            if self._may_read(window := self._next_window(self.analysis.progress[query.metric]))
+        ]
+        return max(0.01, min([*times, self._now + self._interval]) - self._now)
+
+    def _until_try_again(self, queries: Sequence[Query]) -> float:
+        times = [self._try_again_at.get(query.metric, self._now + LONGEST_PAUSE) for query in queries]
+        return max(0.01, min(times) - self._now)
+
+    async def _decide(self) -> None:
+        """Time alone can decide as well: a deadline passes also when nothing is heard."""
+        event = decide(self.analysis, self._now)
+        if event is not None:
+            await self._append(event)
+
+    async def _look_at_platform(self) -> None:
+        """Has a newer upgrade taken the subject away? A platform that is away is asked again at the next look."""
+        analysis = self.analysis
+        if self._now < self._looked_at + LOOKS_AWAY or (analysis.decided is not None and not analysis.is_watching):
+            return
+        self._looked_at = self._now
+        try:
+            deployment = await self._ports.platform.look()
+        except PlatformError as error:
+            await self._append(Troubled(at=self._now, metric="", why=Absence.UNREACHABLE, detail=str(error)))
+            return
+        if reason := superseding(self._plan, deployment):
+            await self._append(Held(at=self._now, guard=Guard.SUPERSEDED, reason=reason))
+
+    async def _act_and_verify(self) -> None:
+        decided = self.analysis.decided
+        if decided is None or decided.action == ActionKind.NONE or self.analysis.held is not None:
+            return
+        if self.analysis.acted is None:
+            async for event in action.carry_out(self._plan, decided, self._ports):
+                await self._append(event)
+        verified = recovery.verify(self.analysis, self._now)
+        if verified is not None:
+            await self._append(verified)

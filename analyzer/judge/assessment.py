@@ -1,0 +1,215 @@
+"""All rules of an analysis together: a fold over histories and readings, and what follows from it. Pure.
+
+Sequential rules share the false-alarm probability by their weights: the weighted mean of their e-values is an e-value
+whatever their dependence (judge.md §9). Threshold and health rules fail on their own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analyzer.judge.combination import Combination, combine
+from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, name_of, weight_of
+from analyzer.judge.rules.selection import rule_state
+from analyzer.model.judgement import Judgement, Standing
+from analyzer.model.plan import Plan
+from analyzer.model.reading import Absence, History, Reading
+from analyzer.model.ruleset import MetricRule, Rule
+
+HEALTH_OF_TARGETS = "health:targets"
+"""The name of the metric behind `health: targets`."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Where all rules stand. `failed` holds the names of the rules that failed the release at the first crossing:
+    it is final."""
+
+    states: tuple[RuleState, ...]
+    sequential: tuple[bool, ...]
+    alpha: float
+    failed: tuple[str, ...] = ()
+
+    @property
+    def health(self) -> frozenset[str]:
+        """The metrics that tell whether the canary is there at all."""
+        return frozenset({HEALTH_OF_TARGETS})
+
+
+def start(plan: Plan) -> Assessment:
+    """Before the first interval."""
+    spec = plan.rule_set.spec
+    total = sum(weight_of(rule) for rule in spec.rules if is_sequential(rule))
+    return Assessment(
+        states=tuple(rule_state(rule, _terms(rule, plan, total)) for rule in spec.rules),
+        sequential=tuple(is_sequential(rule) for rule in spec.rules),
+        alpha=spec.confidence.false_alarm,
+    )
+
+
+def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
+    spec = plan.rule_set.spec
+    metric = rule.metric if isinstance(rule, MetricRule) else HEALTH_OF_TARGETS
+    query = next(query for query in plan.queries if query.metric == metric)
+    return Terms(
+        name=name_of(rule),
+        metric=metric,
+        query=query,
+        critical=rule.critical,
+        advisory=rule.advisory or _is_shy(rule, query.kind),
+        weight=weight_of(rule) / total if is_sequential(rule) else 0.0,
+        alpha=spec.confidence.false_alarm,
+        beta=spec.confidence.missed,
+        planned=max(1, round(spec.schedule.deadline / spec.schedule.interval)),
+        interval=spec.schedule.interval,
+    )
+
+
+def _is_shy(rule: Rule, kind: str) -> bool:
+    """Gauges are advisory unless the rule says critical (judge.md §13); a plain limit is what its author wants."""
+    return isinstance(rule, MetricRule) and kind == "gauge" and not rule.critical and is_sequential(rule)
+
+
+def learn(assessment: Assessment, history: History) -> Assessment:
+    """After the baseline's past of one metric was read."""
+    return _each(assessment, history.metric, lambda state: state.learn(history))
+
+
+def advance(assessment: Assessment, reading: Reading) -> Assessment:
+    """After one window of one metric."""
+    after = _each(assessment, reading.metric, lambda state: state.advance(reading))
+    return after if after.failed else replace(after, failed=_failing(after))
+
+
+def _each(assessment: Assessment, metric: str, change: Callable[[RuleState], RuleState]) -> Assessment:
+    states = tuple(change(state) if state.terms.metric == metric else state for state in assessment.states)
+    return replace(assessment, states=states)
+
+
+def _failing(assessment: Assessment) -> tuple[str, ...]:
+    """Who fails the release now: rules that fail alone, or the largest of those that fail it together."""
+    alone = tuple(
+        state.terms.name for state in assessment.states if state.standing == Standing.FAIL and not state.terms.advisory
+    )
+    return alone or _together(assessment)
+
+
+def _together(assessment: Assessment) -> tuple[str, ...]:
+    combined = _combined(assessment)
+    if combined is None or not combined.failed:
+        return ()
+    states = _sequential(assessment)
+    proven = [states[index] for index in np.flatnonzero(combined.proven)]
+    worst = proven or [next(states[index] for index in combined.culprits if not states[index].terms.advisory)]
+    return tuple(state.terms.name for state in worst)
+
+
+def _sequential(assessment: Assessment) -> list[RuleState]:
+    return [state for state, counts in zip(assessment.states, assessment.sequential, strict=True) if counts]
+
+
+def _combined(assessment: Assessment) -> Combination | None:
+    states = _sequential(assessment)
+    if not states:
+        return None
+    return combine(
+        [state.log_e for state in states],
+        [state.terms.weight for state in states],
+        [state.terms.advisory for state in states],
+        assessment.alpha,
+    )
+
+
+def _deciding(assessment: Assessment) -> list[RuleState]:
+    """The rules that a pass needs: critical ones; where none is, all that are not advisory."""
+    critical = [state for state in assessment.states if state.terms.critical]
+    return critical or [state for state in assessment.states if not state.terms.advisory]
+
+
+def standing(assessment: Assessment) -> Standing:
+    """FAIL when the evidence of all rules together crosses, or a rule fails alone; PASS when all that a pass needs
+    are shown good; else PENDING, or NO_DATA when no rule has anything."""
+    if assessment.failed:
+        return Standing.FAIL
+    deciding = _deciding(assessment)
+    if deciding and all(state.standing == Standing.PASS for state in deciding):
+        return Standing.PASS
+    return Standing.PENDING if has_data(assessment) else Standing.NO_DATA
+
+
+def passes_at_deadline(assessment: Assessment) -> bool:
+    """Whether all rules that a pass needs are good now that the deadline has come (threshold rules pass only then)."""
+    deciding = _deciding(assessment)
+    return bool(deciding) and all(state.passes_at_deadline for state in deciding)
+
+
+def has_data(assessment: Assessment) -> bool:
+    """Whether every rule that a pass needs has heard something."""
+    deciding = _deciding(assessment)
+    return bool(deciding) and all(state.standing != Standing.NO_DATA for state in deciding)
+
+
+def culprits(assessment: Assessment) -> tuple[tuple[str, str], ...]:
+    """(rule, metric) of the rules that failed the release, the worst first."""
+    return tuple((state.terms.name, state.terms.metric) for state in _culprits(assessment))
+
+
+def _culprits(assessment: Assessment) -> list[RuleState]:
+    return [state for name in assessment.failed for state in assessment.states if state.terms.name == name]
+
+
+def reason_to_fail(assessment: Assessment) -> str:
+    """The sentence of the rule that failed the release, and the names of the others."""
+    first, *others = _culprits(assessment)
+    also = f"; so did {', '.join(state.terms.name for state in others)}" if others else ""
+    return f"{first.sentence(Standing.FAIL)}{also}"
+
+
+def reason_to_pass(assessment: Assessment) -> str:
+    """The sentences of the rules that a pass needs."""
+    return "; ".join(state.sentence(Standing.PASS) for state in _deciding(assessment))
+
+
+def reason_undecided(assessment: Assessment) -> str:
+    """The sentence of the rule that a pass waits for, one without data first."""
+    waiting = [state for state in _deciding(assessment) if state.standing != Standing.PASS]
+    if not waiting:
+        return "every rule is good so far"
+    waiting.sort(key=lambda state: state.standing != Standing.NO_DATA)
+    return waiting[0].sentence(waiting[0].standing)
+
+
+def refusal(assessment: Assessment, metric: str) -> str:
+    """The server's own words, if it refuses this metric; else empty."""
+    for state in assessment.states:
+        missing = state.last_missing
+        if state.terms.metric == metric and missing is not None and missing.why == Absence.REFUSED:
+            return missing.detail
+    return ""
+
+
+def judgements(assessment: Assessment, queries: Mapping[str, dict[str, str]]) -> tuple[Judgement, ...]:
+    """What each rule says; `queries` are the rendered queries by metric."""
+    return tuple(_judgement(state, assessment, queries) for state in assessment.states)
+
+
+def _judgement(state: RuleState, assessment: Assessment, queries: Mapping[str, dict[str, str]]) -> Judgement:
+    terms = state.terms
+    now = Standing.FAIL if terms.name in assessment.failed else state.standing
+    return Judgement(
+        rule=terms.name,
+        metric=terms.metric,
+        standing=now,
+        reason=state.sentence(now),
+        critical=terms.critical,
+        advisory=terms.advisory,
+        evidence=state.evidence().model_copy(update={"queries": queries.get(terms.metric, {})}),
+    )
+
+
+def recovered(assessment: Assessment, reading: Reading) -> bool | None:
+    """Whether a window after the act looks good to every rule on its metric; None when it says nothing."""
+    answers = [state.acceptable(reading) for state in assessment.states if state.terms.metric == reading.metric]
+    known = [answer for answer in answers if answer is not None]
+    return all(known) if known else None

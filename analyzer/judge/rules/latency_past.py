@@ -1,0 +1,113 @@
+"""What is known of the baseline's distribution before the first judged interval: from history, or from its first
+minutes side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from analyzer.judge.arrays import Array
+from analyzer.judge.histogram import Buckets, Tails, boundaries, divides, tails
+from analyzer.judge.rules.past import Past
+from analyzer.judge.stretch import Plan, learn_plan
+from analyzer.model import reading as model
+
+FIRST_MINUTES = 120.0
+"""Seconds of the baseline that its distribution is learned from when there is no history (judge.md §7)."""
+
+
+def judged(side: model.Side | None) -> Buckets | None:
+    """The buckets of a side, if it has observations; bounds in the metric's own unit."""
+    if not isinstance(side, model.Buckets) or side.total <= 0:
+        return None
+    return Buckets(side.bounds, side.counts, side.scale)
+
+
+EMPTY = Buckets((float("inf"),), (0.0,))
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyPast:
+    """Windows of the baseline's two halves, oldest first; None where one had no observation. `seconds` are those
+    learned from in the run, 0 while there is a history."""
+
+    first: tuple[Buckets | None, ...] = ()
+    second: tuple[Buckets | None, ...] = ()
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, history: model.History) -> Self:
+        """From the baseline's history."""
+        first = tuple(judged(reading.canary) for reading in history.readings)
+        second = tuple(judged(reading.baseline) for reading in history.readings)
+        return cls(first, second)
+
+    @property
+    def windows(self) -> list[Buckets]:
+        """All windows with observations."""
+        return [window for window in (*self.first, *self.second) if window is not None]
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it comes from before the upgrade."""
+        return bool(self.windows) and not self.seconds
+
+    def heard(self, window: Buckets | None, seconds: float) -> Self:
+        """With one more window of the baseline in the run."""
+        return replace(self, first=(*self.first, window), seconds=self.seconds + seconds)
+
+    def plan(self, quantile: float, tolerance: float, within: float, canary: Buckets) -> Plan:
+        """Boundaries, tolerated tails and priors for a canary with these buckets.
+
+        Raises:
+            ValueError: nothing can be compared; the message says why.
+        """
+        bounds = boundaries(self.windows)
+        allowed = [bound for bound in bounds if divides(canary, bound)]
+        first, second = self._halves(bounds)
+        return learn_plan(first, second, quantile, tolerance, within, allowed)
+
+    def at(self, boundary: float, interval: float) -> Past:
+        """The past as counts of requests slower than one boundary; empty where it does not divide the buckets."""
+        if not self.windows or not all(divides(window, boundary) for window in self.windows):
+            return Past.of([], interval)
+        first, second = self._tails(self.first, (boundary,)), self._tails(self.second, (boundary,))
+        n_2, e_2 = (second.requests, second.slower[0]) if self.second else (np.zeros_like(first.requests),) * 2
+        return Past(first.requests, first.slower[0], n_2, e_2, interval)
+
+    def _halves(self, bounds: Sequence[float]) -> tuple[Tails, Tails | None]:
+        """Both halves; with one pod, its odd and its even windows; in the run, one sample without a second."""
+        if self.seconds:
+            return self._tails(self.first, bounds), None
+        if any(window is not None for window in self.second):
+            return self._tails(self.first, bounds), self._tails(self.second, bounds)
+        start = len(self.first) % 2
+        odd, even = self.first[start::2], self.first[start + 1 :: 2]
+        return self._tails(odd, bounds), self._tails(even, bounds) if even else None
+
+    def _tails(self, windows: Sequence[Buckets | None], bounds: Sequence[float]) -> Tails:
+        """Windows without observations count as zeros, so that both halves keep the same intervals."""
+        requests = np.zeros(len(windows))
+        slower = np.zeros((len(bounds), len(windows)))
+        known = [(index, window) for index, window in enumerate(windows) if window is not None]
+        if known:
+            found = tails([window for _, window in known], bounds)
+            places = [index for index, _ in known]
+            requests[places], slower[:, places] = found.requests, found.slower
+        return Tails(tuple(bounds), requests, slower)
+
+
+def add(total: dict[float, float], window: Buckets | None) -> dict[float, float]:
+    """Observations by upper bound, with those of one more window."""
+    if window is None:
+        return total
+    added = dict(total)
+    for bound, count in zip(window.bounds, window.counts, strict=True):
+        added[bound] = added.get(bound, 0.0) + count
+    return added
+
+
+def stacked(*values: Array | float) -> Array:
+    """Counts n_c, e_c, n_b, e_b broadcast over the batch, on a new last axis."""
+    return np.stack(np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values)), axis=-1)

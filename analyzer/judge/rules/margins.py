@@ -1,0 +1,57 @@
+"""Tolerance, pass margin and limit of a rule, as lines in the plane of the two rates. Defaults: judge.md §13."""
+
+from dataclasses import dataclass
+
+from analyzer.judge.null import Null
+from analyzer.model.ruleset import Direction, MetricRule, Tolerance
+
+TOLERANCES = {
+    "ratio": (Tolerance(relative=0.10, absolute=0.0005), Tolerance(relative=0.50, absolute=0.001)),
+    "histogram": (Tolerance(relative=0.05), Tolerance(relative=0.30)),
+    "gauge": (Tolerance(relative=0.10), Tolerance(relative=0.30)),
+}
+"""By the kind of the metric: what is tolerated, and the margin to pass within, where a rule says neither."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What a rule tolerates. `tolerated` and `within` are None for a rule that is a limit and nothing else."""
+
+    tolerated: Tolerance | None
+    within: Tolerance | None
+    limit: float | None
+
+
+def margins(rule: MetricRule, kind: str) -> Margins:
+    """The margins of a rule on a metric of this kind (`ratio`, `histogram`, `gauge`), defaults filled in.
+
+    A rule with neither tolerance nor limit tolerates the default. A pass margin that is not written is the default
+    one, and at least twice the tolerance: between the two must be room to show that a release is good.
+    """
+    if rule.tolerance is None and rule.pass_within is None and rule.limit is not None:
+        return Margins(None, None, rule.limit)
+    usual, usual_within = TOLERANCES[kind]
+    tolerated = rule.tolerance or usual
+    within = rule.pass_within or Tolerance(
+        relative=max(usual_within.relative, 2 * tolerated.relative),
+        absolute=max(usual_within.absolute if kind == "ratio" else 0.0, 2 * tolerated.absolute),
+    )
+    return Margins(tolerated, within, rule.limit)
+
+
+def line(tolerance: Tolerance, direction: Direction) -> Null:
+    """The line of a tolerance for shares of bad events.
+
+    Where lower is worse, events are good ones: good_c ≥ (1 − r)·good_b − d is the same as
+    bad_c ≤ (1 − r)·bad_b + r + d.
+    """
+    relative, absolute = tolerance.relative, tolerance.absolute
+    if direction == Direction.HIGHER:
+        return Null(1 + relative, absolute)
+    return Null(max(0.0, 1 - relative), min(1.0, relative + absolute))
+
+
+def limit_line(limit: float, direction: Direction) -> Null:
+    """The line of a limit for shares of bad events; a limit of zero tolerates one in a billion."""
+    share = limit if direction == Direction.HIGHER else 1 - limit
+    return Null(0.0, max(share, 1e-9))

@@ -1,0 +1,303 @@
+"""Bad events among all events: the tolerance against the baseline, and the limit whatever the baseline."""
+
+from dataclasses import dataclass, replace
+from math import inf, isnan, log
+from typing import Self
+
+import numpy as np
+from scipy.stats import poisson
+
+from analyzer.judge.arrays import array
+from analyzer.judge.before_after import fail_limit, pass_limit
+from analyzer.judge.combination import mean
+from analyzer.judge.intervals import rate_interval, ratio_interval
+from analyzer.judge.null import Null
+from analyzer.judge.process import Setting
+from analyzer.judge.rules.margins import Margins, limit_line, line, margins
+from analyzer.judge.rules.past import Past
+from analyzer.judge.rules.rule import Terms
+from analyzer.judge.rules.sentences import between, nothing, share_of, tolerated, way
+from analyzer.judge.rules.strand import Strand
+from analyzer.model.judgement import Evidence, Interval, SideEvidence, Standing
+from analyzer.model.reading import Events, History, Missing, Reading, Side
+from analyzer.model.ruleset import Comparison, Direction, MetricRule
+from analyzer.model.units import show_share
+
+NOT_CHANCE = 0.01
+"""Probability below which a window after the act is not put down to chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class RatioRule:
+    """The state of a rule on a ratio.
+
+    `tolerance` and `limit` are its strands; before-after the first exists only once the history is known.
+    """
+
+    terms: Terms
+    rule: MetricRule
+    margins: Margins
+    tolerance: Strand | None
+    limit: Strand | None
+    past: Past | None = None
+    windows: int = 0
+    last_missing: Missing | None = None
+
+    @classmethod
+    def begin(cls, terms: Terms, rule: MetricRule) -> Self:
+        """Before the first interval."""
+        state = cls(terms=terms, rule=rule, margins=margins(rule, "ratio"), tolerance=None, limit=None)
+        return state._with_strands(Past.of([], terms.interval))
+
+    @property
+    def _side_by_side(self) -> bool:
+        return self.terms.query.sides.comparison == Comparison.SIDE_BY_SIDE
+
+    @property
+    def _lines(self) -> tuple[Null, Null]:
+        """What is tolerated, and the margin to pass within."""
+        assert self.margins.tolerated is not None
+        assert self.margins.within is not None
+        return line(self.margins.tolerated, self.rule.direction), line(self.margins.within, self.rule.direction)
+
+    def _with_strands(self, past: Past) -> Self:
+        """With fresh strands under the priors that this past teaches."""
+        limit = None
+        if self.margins.limit is not None:
+            null = limit_line(self.margins.limit, self.rule.direction)
+            setting = Setting(
+                fail=null,
+                pass_=null if self.margins.tolerated is None else None,
+                planned=self.terms.planned,
+                prior=past.prior(paired=self._side_by_side),
+            )
+            limit = Strand.begin(setting, paired=False)
+        return replace(self, tolerance=self._tolerance_strand(past), limit=limit)
+
+    def _tolerance_strand(self, past: Past) -> Strand | None:
+        if self.margins.tolerated is None:
+            return None
+        tolerated_line, within = self._lines
+        if self._side_by_side:
+            setting = Setting(tolerated_line, within, planned=self.terms.planned, prior=past.prior(paired=True))
+            return Strand.begin(setting, paired=True)
+        if not past.requests:
+            return None
+        # The level that before-after spends on its limits is the rule's own share of alpha.
+        n, e = past.blocks()
+        worse = fail_limit(n, e, tolerated_line, self.terms.alpha * self.terms.weight)
+        better = pass_limit(n, e, within, self.terms.beta)
+        setting = Setting(
+            fail=Null(0.0, worse.rate) if worse.rate < 1 else None,
+            pass_=Null(0.0, better.rate) if better.rate > 0 else None,
+            planned=self.terms.planned,
+            prior=past.prior(paired=False),
+        )
+        spent = log(worse.level / (self.terms.alpha * self.terms.weight))
+        return Strand.begin(setting, paired=False, log_level=spent)
+
+    def learn(self, history: History) -> Self:
+        """Learn the noise, and before-after the baseline itself, from the past."""
+        intervals = []
+        for reading in history.readings:
+            n_1, e_1 = self._counts(reading.canary)
+            n_2, e_2 = self._counts(reading.baseline)
+            intervals.append((array(n_1), array(e_1), array(n_2), array(e_2)))
+        past = Past.of(intervals, self.terms.interval)
+        return replace(self._with_strands(past), past=past)
+
+    def advance(self, reading: Reading) -> Self:
+        """Judge one window."""
+        n_c, e_c = self._counts(reading.canary)
+        n_b, e_b = self._counts(reading.baseline)
+        counts = np.array([n_c, e_c, n_b, e_b])
+        seconds = reading.window.seconds
+        alone = counts if self._side_by_side else np.array([n_c, e_c, 0.0, 0.0])
+        return replace(
+            self,
+            tolerance=self.tolerance and self.tolerance.advance(counts if self.tolerance.paired else alone, seconds),
+            limit=self.limit and self.limit.advance(alone, seconds),
+            windows=self.windows + 1,
+            last_missing=reading.canary if isinstance(reading.canary, Missing) else None,
+        )
+
+    def _counts(self, side: Side | None) -> tuple[float, float]:
+        """Events of a side and the bad ones among them. Bad ones beyond all are an artefact of late samples."""
+        if not isinstance(side, Events):
+            return 0.0, 0.0
+        bad = min(side.bad, side.total)
+        return side.total, bad if self.rule.direction == Direction.HIGHER else side.total - bad
+
+    @property
+    def _strands(self) -> list[Strand]:
+        return [strand for strand in (self.tolerance, self.limit) if strand is not None]
+
+    @property
+    def _requests(self) -> float:
+        return max((float(strand.total[0]) for strand in self._strands), default=0.0)
+
+    @property
+    def log_e(self) -> float:
+        """The mean of the e-values of tolerance and limit."""
+        logs = [strand.log_e for strand in self._strands]
+        return float(mean(logs, np.ones(len(logs)))) if logs else 0.0
+
+    @property
+    def log_e_pass(self) -> float | None:
+        """Of the tolerance's margin; of the limit, where there is nothing else."""
+        deciding = self.tolerance if self.margins.tolerated is not None else self.limit
+        return deciding.log_e_pass if deciding is not None else None
+
+    @property
+    def standing(self) -> Standing:
+        """PASS once shown within the margin; NO_DATA without a request or without anything to compare with."""
+        if not self._requests or (self.tolerance is None and self.limit is None):
+            return Standing.NO_DATA
+        shown = self.log_e_pass
+        return Standing.PASS if shown is not None and shown >= self.terms.pass_bar else Standing.PENDING
+
+    @property
+    def passes_at_deadline(self) -> bool:
+        """Only by what was shown."""
+        return self.standing == Standing.PASS
+
+    @property
+    def _baseline(self) -> tuple[float, float]:
+        """Events of the baseline and the bad ones: of the same windows, or of the history."""
+        if self._side_by_side and self._strands:
+            total = self._strands[0].total
+            return float(total[2]), float(total[3])
+        if self.past is None or not self.past.requests:
+            return 0.0, 0.0
+        return self.past.requests, float(self.past.e.sum())
+
+    def _shown(self, events: tuple[float, float]) -> str:
+        total, bad = events
+        return share_of(bad if self.rule.direction == Direction.HIGHER else total - bad, total)
+
+    def sentence(self, standing: Standing) -> str:
+        """Both rates, the ratio with its interval, and what is tolerated."""
+        if not self._requests:
+            return nothing(self.terms.metric, self.last_missing, self.windows)
+        total = self._strands[0].total
+        words = f"{self.terms.metric} {self._shown((float(total[0]), float(total[1])))}"
+        if self._fails_by_limit(standing):
+            assert self.margins.limit is not None
+            beyond = "above" if self.rule.direction == Direction.HIGHER else "below"
+            return f"{words}, {beyond} the limit of {show_share(self.margins.limit)}{self._limit_shown()}"
+        if self.margins.tolerated is None:
+            assert self.margins.limit is not None
+            return f"{words}, limit {show_share(self.margins.limit)}{self._progress(standing)}"
+        if not self._baseline[0]:
+            return f"{words}, and nothing to compare it with: {self._why_no_baseline()}"
+        before = " of the baseline" if self._side_by_side else " before"
+        tolerated_words = tolerated(self.margins.tolerated, "share", self.rule.direction)
+        compared = f"{words} against {self._shown(self._baseline)}{before}"
+        if standing == Standing.PASS:
+            assert self.margins.within is not None
+            within = tolerated(self.margins.within, "share", self.rule.direction)
+            return f"{compared}: shown to be better than {within}"
+        ratio = between(self._ratio(standing), standing)
+        return f"{compared}: {ratio}, tolerated {tolerated_words}{self._progress(standing)}"
+
+    def _why_no_baseline(self) -> str:
+        return "no requests to the baseline" if self._side_by_side else "the previous revision has no history"
+
+    def _fails_by_limit(self, standing: Standing) -> bool:
+        if standing != Standing.FAIL or self.limit is None:
+            return False
+        return self.tolerance is None or self.limit.log_e > self.tolerance.log_e
+
+    def _limit_shown(self) -> str:
+        rate = self._rate()
+        if rate is None:
+            return ""
+        edge = rate.low if self.rule.direction == Direction.HIGHER else rate.high
+        return f": at {'least' if self.rule.direction == Direction.HIGHER else 'most'} {show_share(edge)} shown"
+
+    def _progress(self, standing: Standing) -> str:
+        if standing != Standing.PENDING:
+            return ""
+        return f"; {way(self._towards_fail, self._towards_pass)}"
+
+    @property
+    def _towards_fail(self) -> float:
+        return (self.log_e + log(self.terms.weight)) / self.terms.fail_bar
+
+    @property
+    def _towards_pass(self) -> float | None:
+        shown = self.log_e_pass
+        return None if shown is None else shown / self.terms.pass_bar
+
+    def _ratio(self, standing: Standing) -> Interval:
+        """Of the ratio of the rates of bad events; before-after, of the canary's rate to the history's pooled one."""
+        strand = self.tolerance
+        if strand is None:
+            return Interval(low=0.0, estimate=None, high=inf)
+        if self._side_by_side:
+            found = ratio_interval(strand.rows, self.terms.alpha, strand.phi, strand.nu)
+            low, estimate, high = found.low, found.estimate, found.high
+        else:
+            n, e = self._baseline
+            rate = self._rate()
+            if rate is None or not e:
+                return Interval(low=0.0, estimate=None, high=inf)
+            low, high = rate.low * n / e, rate.high * n / e
+            estimate = (rate.estimate or 0.0) * n / e
+        if standing == Standing.FAIL and self.margins.tolerated is not None:
+            low = max(low, float(array(self._lines[0].a)))
+        return Interval(low=low, estimate=None if isnan(estimate) else estimate, high=high)
+
+    def _rate(self) -> Interval | None:
+        """Of the canary's own share, in the rule's direction."""
+        strand = self.limit or self.tolerance
+        if strand is None or not strand.total[0]:
+            return None
+        found = rate_interval(float(strand.total[0]), float(strand.total[1]), self.terms.alpha, strand.phi, strand.nu)
+        if self.rule.direction == Direction.LOWER:
+            return Interval(low=1 - found.high, estimate=1 - found.estimate, high=1 - found.low)
+        return Interval(low=found.low, estimate=found.estimate, high=found.high)
+
+    def evidence(self) -> Evidence:
+        """Both sides' counts and rates, the intervals, the e-values against their bars."""
+        if not self._strands:
+            return Evidence(windows=self.windows)
+        total = self._strands[0].total
+        baseline = self._baseline
+        return Evidence(
+            canary=self._side(float(total[0]), float(total[1])),
+            baseline=self._side(*baseline) if baseline[0] else None,
+            unit="share",
+            ratio=self._ratio(self.standing) if baseline[0] and total[0] else None,
+            rate=self._rate(),
+            tolerated=tolerated(self.margins.tolerated, "share", self.rule.direction) if self.margins.tolerated else "",
+            limit=self.margins.limit,
+            towards_fail=self._towards_fail,
+            towards_pass=self._towards_pass,
+            p_value=float(np.exp(-max(0.0, *(strand.sup_log_e for strand in self._strands)))),
+            dispersion=self._strands[0].phi,
+            windows=self.windows,
+        )
+
+    def _side(self, total: float, bad: float) -> SideEvidence:
+        if self.rule.direction == Direction.LOWER:
+            bad = total - bad
+        return SideEvidence(total=total, bad=bad, value=bad / total if total else None)
+
+    def acceptable(self, reading: Reading) -> bool | None:
+        """Whether no side with traffic is shown worse than tolerated, by a Poisson test of each."""
+        sides = [counts for side in (reading.canary, reading.baseline) if (counts := self._counts(side))[0] > 0]
+        if not sides:
+            return None
+        allowed = self._allowed()
+        return all(float(poisson.sf(bad - 1, total * allowed)) > NOT_CHANCE for total, bad in sides)
+
+    def _allowed(self) -> float:
+        """The share of bad events that is tolerated, by all that is known of the baseline."""
+        shares = [1.0]
+        n, e = self._baseline
+        if self.margins.tolerated is not None and n:
+            shares.append(float(array(self._lines[0].line(e / n))))
+        if self.margins.limit is not None:
+            shares.append(float(array(limit_line(self.margins.limit, self.rule.direction).d)))
+        return min(shares)

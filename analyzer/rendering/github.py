@@ -1,0 +1,30 @@
+"""A report as workflow commands of GitHub Actions: one annotation for the verdict, one for each failed rule."""
+
+from analyzer.model.judgement import Standing
+from analyzer.model.report import Report, Verdict
+from analyzer.rendering.text import headline
+
+LEVELS = {Verdict.PASS: "notice", Verdict.FAIL: "error", Verdict.ERROR: "error"}
+
+
+def annotations(report: Report) -> str:
+    """The commands, a line each, ending with a line break."""
+    lines = [_command(LEVELS.get(report.verdict, "warning"), headline(report), report.reason)]
+    lines += [
+        _command("warning" if judgement.advisory else "error", f"rule {judgement.rule}", judgement.reason)
+        for judgement in report.judgements
+        if judgement.standing == Standing.FAIL
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _command(level: str, title: str, message: str) -> str:
+    return f"::{level} title={_property(title)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,110 @@
+"""Every event of one analysis in a file: a header, then one line of JSON an event, in the order in which it happened.
+
+The header carries the format's version; a later format is refused with a sentence, an earlier one will be read. No
+credential is ever in an event, and so none is in a recording.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import ValidationError
+
+from analyzer.errors import RecordError, UsageError
+from analyzer.model.event import EVENT, Event
+
+FORMAT = "canary-analyzer-recording/1"
+LARGEST = 1024**3
+
+
+class NoRecording:
+    """The `Record` port for an analysis that nobody wants to keep."""
+
+    async def append(self, event: Event) -> None:
+        """Forget it."""
+
+
+class RecordingFile:
+    """The `Record` port on a file; a context manager. Each event is in the file before `append` returns.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, made_by: str) -> None:
+        self._path = path
+        try:
+            self._file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--record {path}: cannot be written: {error.strerror}") from error
+        self._write({"format": FORMAT, "made_by": made_by})
+
+    def _write(self, line: object) -> None:
+        self._file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    async def append(self, event: Event) -> None:
+        """Keep one event."""
+        self._write(EVENT.dump_python(event, mode="json"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_recording(path: Path) -> Sequence[Event]:
+    """The events of a recording. A last line that was cut off by a crash is left out.
+
+    Raises:
+        RecordError: no recording, a later format, or a line that is not an event.
+    """
+    lines = _lines(path)
+    header = _json(path, 1, lines[0])
+    made = header.get("format") if isinstance(header, dict) else None
+    if not isinstance(made, str) or not made.startswith("canary-analyzer-recording/"):
+        raise RecordError(f"{path}: not a recording of the canary analyzer: write one with canary check --record FILE")
+    if made != FORMAT:
+        raise RecordError(f"{path}: its format is {made}, and this version reads {FORMAT}: use a newer canary analyzer")
+    events: list[Event] = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            events.append(EVENT.validate_python(_json(path, number, line)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise RecordError(f"{path}:{number}: not an event of an analysis: {place}: {first['msg']}") from error
+    return events
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        if not path.is_file():
+            raise RecordError(f"{path}: no such file" if not path.exists() else f"{path}: not a regular file")
+        if path.stat().st_size > LARGEST:
+            raise RecordError(f"{path}: larger than 1 GiB: not a recording of one analysis")
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: not UTF-8 text, so not a recording of the canary analyzer") from error
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    whole, _, cut_off = text.rpartition("\n")
+    lines = whole.split("\n") if whole else [cut_off]
+    if not any(lines):
+        raise RecordError(f"{path}: empty: not a recording of the canary analyzer")
+    return lines
+
+
+def _json(path: Path, number: int, line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}:{number}: not JSON: not a recording of the canary analyzer, or damaged") from error
