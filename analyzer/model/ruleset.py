@@ -5,10 +5,11 @@ one gets a new `apiVersion`; every older one stays readable for at least a year 
 into the newest models, and `canary lint` says what to write instead.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from analyzer.model.base import Spec
 from analyzer.model.units import Duration, Quantity, Share
@@ -63,8 +64,8 @@ class Unit(StrEnum):
 class Metadata(Spec):
     """What the rule set is called."""
 
-    name: Name
-    description: str = ""
+    name: Name = Field(description="how the rule set is called in reports")
+    description: str = Field("", description="what it is for, in a sentence")
 
 
 class Schedule(Spec):
@@ -99,10 +100,12 @@ class Sides(Spec):
     With neither, or with `canary` alone, the baseline is the same series before the upgrade (before-after).
     """
 
-    label: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None = None
+    label: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None = Field(
+        None, description="a label of the series that the platform can fill, such as pod"
+    )
     canary: Text | None = Field(None, description='matchers of the canary, such as version="2"')
     baseline: Text | None = Field(None, description='matchers of the baseline, such as version="1"')
-    comparison: Comparison | None = None
+    comparison: Comparison | None = Field(None, description="default: side-by-side where both sides are given")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -129,47 +132,73 @@ class Confidence(Spec):
 class Promql(Spec):
     """A query of your own, for what does not fit; `${selector}` and `${window}` are filled in."""
 
-    promql: Text
+    promql: Text = Field(description="PromQL with ${selector} for the matchers of a side, and ${window} for its length")
 
 
-Series = Text | Promql
+def _series_tag(value: object) -> str:
+    return "<query>" if isinstance(value, Mapping | Promql) else "<selector>"
+
+
+Series = Annotated[Annotated[Text, Tag("<selector>")] | Annotated[Promql, Tag("<query>")], Discriminator(_series_tag)]
+"""A selector, or a query of the user's own. The tag is told by the value, so that a mistake is told once."""
 
 
 class RatioSource(Spec):
     """Counters of bad events and of all events, named by their selectors."""
 
-    bad: Series
-    total: Series
+    bad: Series = Field(description="counters of the bad events (of the good ones with direction: lower)")
+    total: Series = Field(description="counters of all events")
 
 
 class RatioMetric(Spec):
     """Bad events among all events. With `direction: lower` on the rule, `bad` counts the good ones."""
 
-    ratio: RatioSource
+    ratio: RatioSource = Field(description="bad events among all events")
 
 
 class HistogramMetric(Spec):
     """A histogram, classic (`_bucket`) or native: found out by asking."""
 
-    histogram: Text
-    unit: Unit = Unit.SECONDS
+    histogram: Text = Field(description="selector of the histogram, without _bucket")
+    unit: Unit = Field(Unit.SECONDS, description="the unit that the histogram is exposed in")
 
 
 class GaugeMetric(Spec):
     """One number per pod or in all; any expression over selectors."""
 
-    gauge: Series
-    unit: Unit | None = None
+    gauge: Series = Field(description="PromQL that gives one number per pod, or one in all")
+    unit: Unit | None = Field(None, description="the unit that the gauge is exposed in; none: a plain number")
 
 
-Metric = RatioMetric | HistogramMetric | GaugeMetric
+METRIC_KINDS: dict[str, type[Spec]] = {"ratio": RatioMetric, "histogram": HistogramMetric, "gauge": GaugeMetric}
+"""The kinds of metrics by the key that makes them one."""
+
+
+def kind_of(metric: object) -> str | None:
+    """`ratio`, `histogram` or `gauge`: of a metric, or of a mapping that is to become one; None when it is neither."""
+    if isinstance(metric, Mapping):
+        return next((kind for kind in METRIC_KINDS if kind in metric), None)
+    return next((kind for kind, model in METRIC_KINDS.items() if isinstance(metric, model)), None)
+
+
+def _metric_tag(value: object) -> str | None:
+    kind = kind_of(value)
+    return f"<{kind}>" if kind else None
+
+
+Metric = Annotated[
+    Annotated[RatioMetric, Tag("<ratio>")]
+    | Annotated[HistogramMetric, Tag("<histogram>")]
+    | Annotated[GaugeMetric, Tag("<gauge>")],
+    Discriminator(_metric_tag),
+]
 
 
 class Tolerance(Spec):
     """How much worse is still tolerated: worse than (1 + relative) x baseline + absolute."""
 
-    relative: Share = 0.0
-    absolute: Quantity = 0.0
+    relative: Share = Field(0.0, description="of the baseline: 10% tolerates 1.1 times as many")
+    absolute: Quantity = Field(0.0, description="on top of that: 0.05% tolerates 5 more bad events in 10,000")
 
     @model_validator(mode="after")
     def _not_negative(self) -> Self:
@@ -212,8 +241,8 @@ class _Weighed(Spec):
 class MetricRule(_Weighed):
     """What of a metric counts as worse."""
 
-    metric: Name
-    judge: JudgeKind = JudgeKind.SEQUENTIAL
+    metric: Name = Field(description="the name of a metric under spec.metrics")
+    judge: JudgeKind = Field(JudgeKind.SEQUENTIAL, description="sequential, or a plain threshold")
     direction: Direction = Field(Direction.HIGHER, description="which way is worse")
     quantile: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="of a histogram, such as 0.99")
     tolerance: Tolerance | None = Field(None, description="shown worse than this: fail")
@@ -240,31 +269,46 @@ class HealthRule(_Weighed):
     again and again, while the baseline's are not.
     """
 
-    health: Literal["targets"]
+    health: Literal["targets"] = Field(description="what is looked at: targets, the scrape targets of the canary")
     consecutive: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="readings in a row with targets down")
 
 
-Rule = MetricRule | HealthRule
+def _rule_tag(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "<health rule>" if "health" in value and "metric" not in value else "<metric rule>"
+    return "<health rule>" if isinstance(value, HealthRule) else "<metric rule>"
+
+
+Rule = Annotated[
+    Annotated[MetricRule, Tag("<metric rule>")] | Annotated[HealthRule, Tag("<health rule>")],
+    Discriminator(_rule_tag),
+]
 
 
 class RuleSetSpec(Spec):
     """Metrics and rules, with a schedule."""
 
-    parameters: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
-    schedule: Schedule = Schedule()
-    sides: Sides = Sides()
-    confidence: Confidence = Confidence()
-    metrics: dict[Name, Metric] = {}
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)]
-    on_fail: OnFail = OnFail.ROLLBACK
-    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
+    parameters: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(
+        {}, description="what ${name} stands for in metrics and sides; overridden from outside (--set name=value)"
+    )
+    schedule: Schedule = Field(Schedule(), description="when is read, judged and decided")
+    sides: Sides = Field(Sides(), description="how series tell the canary from the baseline")
+    confidence: Confidence = Field(Confidence(), description="how sure the analysis must be, in all")
+    metrics: dict[Name, Metric] = Field({}, description="what is read, by a name for the rules")
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)] = Field(
+        description="what of the metrics counts as worse"
+    )
+    on_fail: OnFail = Field(OnFail.ROLLBACK, description="what a failed analysis leads to")
+    on_inconclusive: OnInconclusive = Field(
+        OnInconclusive.HOLD, description="what a deadline without a verdict leads to; no data at all is never a pass"
+    )
     messages: tuple[Name, ...] = Field((), description="who is told, configured elsewhere")
 
 
 class RuleSet(Spec):
     """A rule set: what is read, what counts as worse, and what then follows."""
 
-    api_version: Literal["canary-analyzer.io/v1alpha1"]
-    kind: Literal["RuleSet"]
-    metadata: Metadata
-    spec: RuleSetSpec
+    api_version: Literal["canary-analyzer.io/v1alpha1"] = Field(description="the version of this schema")
+    kind: Literal["RuleSet"] = Field(description="always RuleSet")
+    metadata: Metadata = Field(description="what the rule set is called")
+    spec: RuleSetSpec = Field(description="what is read, what counts as worse, and what then follows")

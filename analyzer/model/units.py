@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(ns|us|µs|ms|s|m|h|d|w)")
@@ -88,6 +88,26 @@ def parse_quantity(value: object) -> float:
     return _finite(text, float(match[1]) * factors[match[2]])
 
 
+def write_share(share: float) -> float | str:
+    """A share as `parse_share` reads it back exactly: a fraction, or above 1 a percentage such as `150%`."""
+    if share <= 1:
+        return share
+    near = share * 100
+    for percent in (near, math.nextafter(near, math.inf), math.nextafter(near, 0.0)):
+        if percent / 100 == share:
+            return f"{_digits(percent)}%"
+    return f"{_digits(near)}%"  # never what `parse_share` returned: that is some number divided by 100
+
+
+def write_duration(seconds: float) -> str:
+    """A duration as `parse_duration` reads it back exactly, such as `30s`."""
+    return f"{_digits(seconds)}s"
+
+
+def _digits(number: float) -> str:
+    return repr(float(number)).removesuffix(".0")
+
+
 def _written(pattern: str, example: str, description: str) -> WithJsonSchema:
     return WithJsonSchema(
         {
@@ -101,12 +121,14 @@ def _written(pattern: str, example: str, description: str) -> WithJsonSchema:
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
+    PlainSerializer(write_share, when_used="json"),
     Field(ge=0),
     _written(rf"^\s*{_NUMBER}\s*%?\s*$", "10%", "a share: a percentage such as 10%, or a fraction of at most 1"),
 ]
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
+    PlainSerializer(write_duration, when_used="json"),
     _written(
         rf"^\s*({_NUMBER}\s*(ns|us|µs|ms|s|m|h|d|w))+\s*$", "10m", "a duration: a number with a unit, such as 30s"
     ),
