@@ -96,7 +96,7 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
         case WindowRead():
             return _hear(analysis, event)
         case HistoryRead():
-            return replace(analysis, assessment=judge.learn(analysis.assessment, event.history))
+            return _learn(analysis, event)
         case Troubled():
             return _note_trouble(analysis, event)
         case Extended():
@@ -116,6 +116,13 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
             return replace(analysis, ended=event)
         case Planned():
             raise ValueError("an analysis is planned once")
+
+
+def _learn(analysis: Analysis, event: HistoryRead) -> Analysis:
+    progress = dict(analysis.progress)
+    if before := progress.get(event.history.metric):
+        progress[event.history.metric] = replace(before, trouble=None)
+    return replace(analysis, progress=progress, assessment=judge.learn(analysis.assessment, event.history))
 
 
 def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
@@ -146,13 +153,10 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
     )
     if analysis.acted is not None:
         return _hear_after_act(analysis, reading)
-    warm = analysis.plan.rule_set.spec.schedule.warmup
-    if serving_since is None or reading.window.start < serving_since + warm:
-        if reading.metric not in analysis.assessment.health:
-            return analysis
-        # A canary that never comes up has no warm-up: its health is judged from the upgrade on.
-        if reading.window.start < analysis.plan.upgraded_at + warm:
-            return analysis
+    # A canary that has not served yet is warmed up from the upgrade on: what it lacks is told, its health is judged.
+    warm_at = (serving_since or analysis.plan.upgraded_at) + analysis.plan.rule_set.spec.schedule.warmup
+    if reading.window.start < warm_at:
+        return analysis
     return replace(analysis, assessment=judge.advance(analysis.assessment, reading))
 
 

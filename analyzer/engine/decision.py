@@ -40,9 +40,18 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
     read_to = min(progress.read_to for progress in analysis.progress.values())
     if standing == Standing.PASS and read_to >= analysis.plan.upgraded_at + schedule.minimum:
         return _passed(now, judge.reason_to_pass(analysis.assessment))
-    if now >= analysis.deadline_at and (analysis.read_all or now >= analysis.deadline_at + 2 * schedule.interval):
+    if now >= analysis.deadline_at and (analysis.read_all or _is_out_of_patience(analysis, now)):
         return _at_deadline(analysis, now)
     return None
+
+
+def _is_out_of_patience(analysis: Analysis, now: float) -> bool:
+    """Whether what is still unread will not be waited for: its source is away, and the deadline is well past."""
+    interval = analysis.plan.rule_set.spec.schedule.interval
+    behind = [progress for progress in analysis.progress.values() if progress.read_to < analysis.deadline_at]
+    if not all(progress.trouble for progress in behind):
+        return False  # an analysis that began late is still catching up
+    return now >= max(analysis.deadline_at + 2 * interval, analysis.plan.started_at + max(60.0, 4 * interval))
 
 
 def _passed(now: float, reason: str) -> Decided:

@@ -31,11 +31,6 @@ class Assessment:
     alpha: float
     failed: tuple[str, ...] = ()
 
-    @property
-    def health(self) -> frozenset[str]:
-        """The metrics that tell whether the canary is there at all."""
-        return frozenset({HEALTH_OF_TARGETS})
-
 
 def start(plan: Plan) -> Assessment:
     """Before the first interval."""

@@ -103,7 +103,7 @@ class Source:
         if self.away(self.clock.now()):
             raise SourceUnavailable("Prometheus at http://prometheus cannot be reached: connection refused")
 
-    async def lag(self, query: Query) -> float:
+    async def lag(self, query: Query) -> float:  # noqa: ARG002 -- the port's
         self._answer()
         return 1.0
 
@@ -163,7 +163,7 @@ class Record:
 
 
 class Silent:
-    def changed(self, report: Callable[[], Report], event: Event) -> None:
+    def changed(self, report: Callable[[], Report], event: Event) -> None:  # noqa: ARG002 -- the port's
         report()
 
 

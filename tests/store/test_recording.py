@@ -1,0 +1,77 @@
+"""Recordings: what is kept, and what is not one."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from analyzer.errors import RecordError, UsageError
+from analyzer.model.event import Ended, Held
+from analyzer.model.report import Guard
+from analyzer.store.recording import FORMAT, RecordingFile, read_recording
+
+EVENTS = [Held(at=1.5, guard=Guard.STOPPED, reason="off"), Ended(at=0.1 + 0.2, cause="SIGTERM")]
+
+
+def write(path: Path) -> None:
+    async def go() -> None:
+        with RecordingFile(path, "test 1") as file:
+            for event in EVENTS:
+                await file.append(event)
+
+    asyncio.run(go())
+
+
+def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl")
+    assert list(read_recording(tmp_path / "a.jsonl")) == EVENTS
+    assert json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0]) == {"format": FORMAT, "made_by": "test 1"}
+
+
+def test_an_event_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
+    async def go() -> None:
+        with RecordingFile(tmp_path / "a.jsonl", "test 1") as file:
+            await file.append(EVENTS[0])
+            assert len(read_recording(tmp_path / "a.jsonl")) == 1
+
+    asyncio.run(go())
+
+
+def test_a_last_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path)
+    path.write_text(path.read_text()[:-10])
+    assert list(read_recording(path)) == EVENTS[:1]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\n", "empty"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"hello\n", "not JSON"),
+        (b"[]\n", "not a recording"),
+        (b'{"format": "something else"}\n', "not a recording"),
+        (b'{"format": "canary-analyzer-recording/2"}\n', "use a newer canary analyzer"),
+        (b'{"format": "canary-analyzer-recording/1"}\n{"type": "party"}\n', ":2: not an event"),
+        (b'{"format": "canary-analyzer-recording/1"}\n{"type": "ended"}\n', ":2: not an event"),
+        (b'{"format": "canary-analyzer-recording/1"}\nrubbish\n', ":2: not JSON"),
+        (b"[" * 100_000 + b"\n", "not JSON"),
+    ],
+)
+def test_what_is_no_recording_is_said_in_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=words):
+        read_recording(path)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no such file"):
+        read_recording(tmp_path / "missing")
+    with pytest.raises(RecordError, match="not a regular file"):
+        read_recording(tmp_path)
+    with pytest.raises(UsageError, match="cannot be written"):
+        RecordingFile(tmp_path / "no" / "folder", "test")
