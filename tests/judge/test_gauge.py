@@ -146,7 +146,7 @@ def test_the_block_interval_covers_at_all_looks_together() -> None:
 
 
 @given(values=st.lists(st.floats(-20, 20), min_size=2, max_size=30), cut=st.floats(0, 1), known=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_saved_and_loaded_it_continues_bit_for_bit(values: list[float], cut: float, *, known: bool) -> None:
     setting = SETTING if known else GaugeSetting(0.1, 0.3)
     y, at = np.array(values), int(cut * len(values))

@@ -49,7 +49,7 @@ def test_the_estimate_compares_within_intervals() -> None:
 
 
 @given(phi=st.floats(1, 50), nu=st.floats(3, 100), alpha=st.floats(1e-4, 0.2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_deflation_and_confidence_widen_it(phi: float, nu: float, alpha: float) -> None:
     data = rows(np.random.default_rng(16), 10, 0.03, 0.01)
     sharp, dull = ratio_interval(data, alpha), ratio_interval(data, alpha, phi, nu)
@@ -94,7 +94,7 @@ def test_more_events_than_requests_are_refused() -> None:
 
 
 @given(scale=st.integers(0, 9), share=st.floats(0, 1), tilt=st.floats(1e-3, 1e3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_size_stays_in_order(scale: int, share: float, tilt: float) -> None:
     n_c, n_b = 10.0**scale, float(np.ceil(10.0**scale * tilt))
     data = np.array([[n_c, n_c], [np.floor(n_c * share), 0], [n_b, n_b], [np.floor(n_b * share * 0.7), 1]])

@@ -154,7 +154,7 @@ def test_one_burst_cannot_decide_alone_without_history() -> None:
     shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     tilt=st.floats(1e-3, 1e3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_size_stays_finite(name: str, scale: int, shares: tuple[float, float], tilt: float) -> None:
     setting = SETTINGS[name]
     evidence = start(setting)
@@ -175,7 +175,7 @@ counts_lists = st.lists(
 
 
 @given(name=st.sampled_from(sorted(SETTINGS)), counts=counts_lists, cut=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_saved_and_loaded_it_continues_bit_for_bit(name: str, counts: list[Counts], cut: float) -> None:
     setting = SETTINGS[name]
     at = int(cut * len(counts))
