@@ -23,9 +23,13 @@ _EXAMPLES = {
     "rules": "rules: with at least one rule",
     "bad": """bad: 'http_requests_total{code=~"5.."}'""",
     "total": "total: http_requests_total",
-    "promql": "promql: 'sum(increase(name{${selector}}[${window}]))'",
     "health": "health: targets",
 }
+_MAPPINGS: dict[Location, str] = {
+    ("<metric rule>", "metric"): "says not what it judges: write metric: NAME, or health: targets",
+    ("<query>", "promql"): "a mapping stands here: put a selector with braces in quotes, or write promql: '…'",
+}
+"""What a mapping without the key that makes it what it is was meant to be."""
 _BOUNDS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",
@@ -69,8 +73,8 @@ def complain(error: ErrorDetails, outline: Outline) -> Complaint:
         context=error.get("ctx", {}),
         message=error["msg"],
     )
-    if fault.type == "missing" and fault.location[-2:] == ("<metric rule>", "metric"):
-        return key.removesuffix(".metric"), "says not what it judges: write metric: NAME, or health: targets"
+    if fault.type == "missing" and fault.location[-2:] in _MAPPINGS:
+        return key.rpartition(".")[0], _MAPPINGS[fault.location[-2:]]
     return key, _SENTENCES.get(fault.type, _as_pydantic_says)(fault)
 
 
@@ -106,9 +110,9 @@ def _unknown(fault: _Fault) -> str:
 
 
 def _no_kind(fault: _Fault) -> str:
-    kinds = f"a metric says its kind: write {listed(f'{kind}:' for kind in METRIC_KINDS)}"
+    kinds = f"a metric says its kind, {listed(METRIC_KINDS)}"
     if not isinstance(fault.value, Mapping):
-        return f"{fault.found} stands here; {kinds}"
+        return f"{fault.found} stands here: {kinds}"
     guesses = [match for name in fault.value if (match := closest(str(name), METRIC_KINDS))]
     return f"{kinds}: did you mean {guesses[0]}?" if guesses else kinds
 

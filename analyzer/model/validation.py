@@ -16,14 +16,15 @@ _RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 
 def validate(outline: Outline) -> tuple[RuleSet | None, list[Complaint]]:
     """The rule set, or None with what is wrong with it."""
-    empty = [(key, "has no value: write one, or take the key out") for key in _empty(outline.value, "")]
-    hollow = {key for key, _ in empty}
+    empty = dict.fromkeys(_empty(outline.value, ""), "has no value: write one, or take the key out")
     try:
         rule_set = RuleSet.model_validate(outline.value, by_alias=True, by_name=False)
     except ValidationError as error:
         found = [complain(details, outline) for details in error.errors(include_url=False)]
-        return None, empty + [(key, message) for key, message in found if key not in hollow]
-    return (None, empty) if empty else (rule_set, [])
+        told = {key for key, _ in found}
+        hollow = [(key, message) for key, message in empty.items() if key.rpartition(".")[0] not in told]
+        return None, hollow + [(key, message) for key, message in found if key not in empty]
+    return (None, list(empty.items())) if empty else (rule_set, [])
 
 
 def salvage(value: object) -> tuple[dict[str, Metric | None], dict[int, Rule | None]]:
