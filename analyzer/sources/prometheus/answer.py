@@ -1,0 +1,68 @@
+"""The JSON of an answer into series. Pure."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from analyzer.errors import MalformedAnswer
+from analyzer.sources.counting import Series
+from analyzer.sources.native import Native, parse_native
+from analyzer.sources.prometheus.client import Answer
+
+V = TypeVar("V")
+
+
+def float_series(answer: Answer) -> list[Series[float]]:
+    """The series of plain numbers in an answer, with all their samples; times in Unix milliseconds.
+
+    Raises:
+        MalformedAnswer: it has another shape.
+    """
+    return _series(answer, "value", "values", _number)
+
+
+def native_series(answer: Answer) -> list[Series[Native]]:
+    """The series of native histograms in an answer, likewise."""
+    return _series(answer, "histogram", "histograms", parse_native)
+
+
+def single_values(answer: Answer) -> list[tuple[dict[str, str], float]]:
+    """The labels and the value of each series of an instant answer; a scalar is one without labels.
+
+    Raises:
+        MalformedAnswer: it has another shape, or is of another kind.
+    """
+    if answer.kind == "scalar":
+        try:
+            return [({}, _number(answer.result[1]))]
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise _malformed(answer) from error
+    if answer.kind != "vector":
+        raise MalformedAnswer(f"a {answer.kind} came where one value for each series was asked for")
+    return [(dict(series.labels), series.values[-1]) for series in float_series(answer) if series.values]
+
+
+def _series(answer: Answer, single: str, several: str, parse: Callable[[Any], V]) -> list[Series[V]]:
+    try:
+        return [_one(raw, single, several, parse) for raw in answer.result]
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise _malformed(answer) from error
+
+
+def _one(raw: Any, single: str, several: str, parse: Callable[[Any], V]) -> Series[V]:  # noqa: ANN401 -- JSON
+    samples = [raw[single]] if single in raw else raw.get(several, [])
+    labels = raw["metric"]
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("labels are texts")
+    times = [round(time * 1000) for time, _ in samples]
+    return Series(labels, times, [parse(value) for _, value in samples])
+
+
+def _number(text: object) -> float:
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no value of a sample")  # noqa: TRY004 -- one error for every wrong shape
+    return float(text)
+
+
+def _malformed(answer: Answer) -> MalformedAnswer:
+    text = str(answer.result)[:200]
+    return MalformedAnswer(f"the server answers a {answer.kind} of another shape: {text}")
