@@ -15,15 +15,14 @@ from analyzer.engine.runner import Ports, Runner
 from analyzer.errors import NoWayBack, PlatformError, RuleSetError, UsageError
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
-from analyzer.model.parameters import fill
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import Comparison, OnFail, OnInconclusive, RuleSet, Sides
-from analyzer.model.target import Deployment, PlatformKind, Target
-from analyzer.platforms.command import CommandPlatform
+from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
-from analyzer.sources.prometheus.client import PrometheusAccess
+from analyzer.sources.checking import check_rule_set
+from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.source import PrometheusSource
-from analyzer.sources.promql import check_rule_set
 from analyzer.sources.recording import RecordingSource
 from analyzer.sources.scrape import ScrapeSource
 from analyzer.store.recording import NoRecording, RecordingFile
@@ -31,11 +30,16 @@ from analyzer.store.recording import NoRecording, RecordingFile
 
 @dataclass(frozen=True)
 class Wanted:
-    """How the caller tells the sides apart, over the rule set's own `sides`; `since` in Unix seconds."""
+    """How the caller tells the sides apart, over the rule set's own `sides`; `since` in Unix seconds.
+
+    `revision` and `previous` name the revisions where the platform has no names for them.
+    """
 
     canary: str | None = None
     baseline: str | None = None
     since: float | None = None
+    revision: str = "new"
+    previous: str = "previous"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def finish_rules(document: Document, parameters: dict[str, str]) -> RuleSet:
     Raises:
         RuleSetError: with every mistake in it, each with its line.
     """
-    rule_set = fill(document, parameters)
+    rule_set = document.fill(parameters)
     mistakes = [document.mistake(key, message) for key, message in check_rule_set(rule_set)]
     if mistakes:
         raise RuleSetError(mistakes)
@@ -112,7 +116,7 @@ async def analysis(order: AnalysisOrder, observer: Observer) -> AsyncIterator[Ru
     rule_set = _with_sides(load_rules(order.rules, order.parameters), order)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        platform = _platform(order, clock.now())
+        platform = _platform(order)
         source: Source = await stack.enter_async_context(_source(order))
         deployment = await platform.look()
         plan = make_plan(order, rule_set, deployment, source, clock.now())
@@ -134,8 +138,8 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     """
     if deployment.in_progress:
         raise PlatformError(
-            f"an operation on {deployment.target} is in progress ({deployment.in_progress}): wait for it to end; if the "
-            "program that began it was killed, roll back by hand first"
+            f"an operation on {deployment.target} is in progress ({deployment.in_progress}): wait for it to end; if "
+            "the program that began it was killed, roll back by hand first"
         )
     upgraded_at = order.wanted.since or (deployment.current.deployed_at or now)
     plan = plan_analysis(
@@ -172,12 +176,18 @@ def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
     return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"sides": sides})})
 
 
-def _platform(order: AnalysisOrder, now: float) -> Platform:
+def _platform(order: AnalysisOrder) -> Platform:
     if order.target.kind == PlatformKind.COMMAND:
-        return CommandPlatform(order.target, order.rollback_command, order.rollback_timeout, order.wanted.since or now)
+        return Command(
+            order.target,
+            order.rollback_command or "",
+            revision=Revision(number=order.wanted.revision),
+            previous=Revision(number=order.wanted.previous),
+            time_limit=order.rollback_timeout,
+        )
     settings = HelmSettings(
         program=str(order.helm) if order.helm else "helm",
-        kubeconfig=order.kubeconfig,
+        kubeconfig=str(order.kubeconfig) if order.kubeconfig else None,
         context=order.context,
         rollback=RollbackOptions(timeout=order.rollback_timeout),
     )

@@ -1,5 +1,6 @@
 """The entry point: runs a command and turns every outcome into an exit code and, at most, one sentence."""
 
+import os
 import sys
 
 from analyzer.cli.exits import Exit
@@ -32,7 +33,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each wa
         return _say(f"could not analyse: {error}", Exit.ERROR)
     except BrokenPipeError:
         # Whoever read the output has gone; the verdict's exit code is lost with it.
-        sys.stdout = None  # type: ignore[assignment] # nothing may flush into the closed pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing may flush into the closed pipe
         return int(Exit.ERROR)
     except Exception as error:  # noqa: BLE001 -- the last line before the user: no traceback passes it
         return _unforeseen(error)
@@ -45,7 +46,6 @@ def _say(sentence: str, code: Exit) -> int:
 
 
 def _unforeseen(error: Exception) -> int:
-    import os
     import traceback
 
     if os.environ.get("CANARY_DEBUG"):

@@ -110,6 +110,12 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             help="the helm program; default: the one on PATH", envvar="CANARY_HELM", rich_help_panel=_PLATFORM
         ),
     ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="for command/NAME: what the new revision is called", rich_help_panel=_PLATFORM)
+    ] = None,
+    previous: Annotated[
+        str | None, typer.Option(help="for command/NAME: what the previous one is called", rich_help_panel=_PLATFORM)
+    ] = None,
     rollback_command: Annotated[
         str | None,
         typer.Option(help="for command/NAME: takes the release back; run without a shell", rich_help_panel=_PLATFORM),
@@ -153,6 +159,8 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             kubeconfig=kubeconfig,
             context=context,
             helm=helm,
+            revision=revision,
+            previous=previous,
             rollback_command=rollback_command,
             rollback_timeout=rollback_timeout,
             dry_run=dry_run,

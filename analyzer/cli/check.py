@@ -13,11 +13,12 @@ from pathlib import Path
 from analyzer.cli.exits import SIGNALS, exit_code
 from analyzer.cli.output import Output, check_writable, emit
 from analyzer.cli.progress import observer
-from analyzer.composition import AnalysisOrder, PrometheusAccess, Wanted, analysis
+from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
 from analyzer.model.report import Report
 from analyzer.model.target import PlatformKind, Target
 from analyzer.model.units import parse_duration
+from analyzer.sources.prometheus.access import PrometheusAccess
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Options:
     kubeconfig: Path | None
     context: str | None
     helm: Path | None
+    revision: str | None
+    previous: str | None
     rollback_command: str | None
     rollback_timeout: str
     dry_run: bool
@@ -106,6 +109,8 @@ def read_order(options: Options) -> AnalysisOrder:
             canary=options.canary,
             baseline=options.baseline,
             since=_moment(options.since, now) if options.since else None,
+            revision=options.revision or "new",
+            previous=options.previous or "previous",
         ),
         scrape_canary=_scraped(options, "canary"),
         scrape_baseline=_scraped(options, "baseline"),
@@ -143,11 +148,11 @@ def _access(options: Options) -> PrometheusAccess | None:
             raise UsageError("give --prometheus or --scrape, not both")
         return None
     assert options.prometheus is not None
-    return PrometheusAccess(
+    return PrometheusAccess.of(
         url=options.prometheus,
-        bearer_token=os.environ.get("CANARY_BEARER_TOKEN"),
-        bearer_token_file=options.bearer_token_file,
-        username=options.username,
+        token=os.environ.get("CANARY_BEARER_TOKEN") if options.bearer_token_file is None else None,
+        token_file=options.bearer_token_file,
+        user=options.username,
         password=os.environ.get("CANARY_PASSWORD"),
         headers=_headers(options.headers),
         ca_file=options.ca_file,

@@ -1,8 +1,10 @@
 """The exit codes, as the README promises them."""
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from analyzer.model.report import ActionResult, Report, Verdict
+if TYPE_CHECKING:
+    from analyzer.model.report import Report
 
 
 class Exit(IntEnum):
@@ -21,8 +23,10 @@ class Exit(IntEnum):
 SIGNALS = {"SIGINT": Exit.INTERRUPTED, "SIGTERM": Exit.TERMINATED}
 
 
-def exit_code(report: Report) -> Exit:
+def exit_code(report: "Report") -> Exit:
     """The exit code of a finished analysis, its signals aside."""
+    from analyzer.model.report import ActionResult, Verdict
+
     match report.verdict:
         case Verdict.PASS:
             return Exit.PASS

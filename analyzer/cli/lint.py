@@ -6,8 +6,9 @@ from pathlib import Path
 
 from analyzer.cli.check import pairs
 from analyzer.cli.exits import Exit
-from analyzer.composition import finish_rules, read_rule_file
+from analyzer.composition import finish_rules
 from analyzer.errors import UsageError
+from analyzer.model.document import read_rule_file
 
 
 def run(files: list[Path], parameters: tuple[str, ...]) -> int:

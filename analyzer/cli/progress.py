@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from analyzer.engine.ports import Observer
 from analyzer.model.event import (
@@ -24,6 +24,9 @@ from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.report import Report, Verdict
 from analyzer.model.units import show_duration
 from analyzer.rendering.text import SIGNS, judgement_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Lines:
@@ -111,7 +114,7 @@ class Live:
         elif not isinstance(event, HistoryRead):
             self._trouble = ""
 
-    def _draw(self) -> object:
+    def _draw(self) -> "RenderableType":
         from rich.table import Table
         from rich.text import Text
 

@@ -70,11 +70,11 @@ class HistogramRule:
 
     def learn(self, history: History) -> Self:
         """Keep the past until the canary's buckets are known."""
-        return replace(self, past=LatencyPast.of(history))
+        return replace(self, past=LatencyPast.of(history, self.terms.query.factor))
 
     def advance(self, reading: Reading) -> Self:
         """Judge one window; the first ones may go into learning the baseline."""
-        canary, baseline = judged(reading.canary), judged(reading.baseline)
+        canary, baseline = self._judged(reading.canary), self._judged(reading.baseline)
         missing = reading.canary if isinstance(reading.canary, Missing) else None
         heard = replace(
             self,
@@ -85,6 +85,9 @@ class HistogramRule:
         )
         heard = heard._learning(canary, baseline, reading.window.seconds)
         return heard._judge(canary, baseline, reading.window.seconds)
+
+    def _judged(self, side: model.Side | None) -> Buckets | None:
+        return judged(side, self.terms.query.factor)
 
     def _learning(self, canary: Buckets | None, baseline: Buckets | None, seconds: float) -> Self:
         if canary is None or self.trouble:
@@ -361,7 +364,7 @@ class HistogramRule:
 
     def acceptable(self, reading: Reading) -> bool | None:
         """Whether no side with traffic is shown slower than tolerated at the boundaries, by a Poisson test of each."""
-        sides = [side for side in (judged(reading.canary), judged(reading.baseline)) if side is not None]
+        sides = [side for told in (reading.canary, reading.baseline) if (side := self._judged(told)) is not None]
         if not sides:
             return None
         allowed = self._allowed()

@@ -17,14 +17,15 @@ FIRST_MINUTES = 120.0
 """Seconds of the baseline that its distribution is learned from when there is no history (judge.md §7)."""
 
 
-def judged(side: model.Side | None) -> Buckets | None:
-    """The buckets of a side, if it has observations; bounds in the metric's own unit."""
+def judged(side: model.Side | None, factor: float) -> Buckets | None:
+    """The buckets of a side, if it has observations; bounds in the metric's own unit, in which native ones are powers.
+
+    `factor` is what one of the metric's units is in base units.
+    """
     if not isinstance(side, model.Buckets) or side.total <= 0:
         return None
-    return Buckets(side.bounds, side.counts, side.scale)
-
-
-EMPTY = Buckets((float("inf"),), (0.0,))
+    bounds = side.bounds if factor == 1 else tuple(float(f"{bound / factor:.15g}") for bound in side.bounds)
+    return Buckets(bounds, side.counts, side.scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +38,10 @@ class LatencyPast:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, history: model.History) -> Self:
-        """From the baseline's history."""
-        first = tuple(judged(reading.canary) for reading in history.readings)
-        second = tuple(judged(reading.baseline) for reading in history.readings)
+    def of(cls, history: model.History, factor: float) -> Self:
+        """From the baseline's history; `factor` as for `judged`."""
+        first = tuple(judged(reading.canary, factor) for reading in history.readings)
+        second = tuple(judged(reading.baseline, factor) for reading in history.readings)
         return cls(first, second)
 
     @property
