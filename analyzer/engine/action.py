@@ -35,6 +35,7 @@ async def carry_out(plan: Plan, decided: Decided, ports: "Ports") -> AsyncIterat
         return
     intent = Intent(
         kind=decided.action,
+        analysis=plan.id,
         target=plan.deployment.target,
         from_revision=deployment.current,
         to_revision=deployment.wanted,

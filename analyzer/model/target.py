@@ -41,7 +41,7 @@ class Deployment(Model):
     `wanted` is the revision to go back to (the last known good one), None with `no_way_back` saying why.
     `in_progress` is the platform's word for an operation under way, empty when there is none.
     `is_way_back` is set when the current revision is itself the result of a rollback.
-    `unchanged` is set when the current revision changes no pod template of the one before it.
+    `unchanged` is set when the current revision changes no pod template of the wanted one.
     `labels` maps each label that the platform can fill to (value for the canary, value for the baseline).
     """
 
@@ -70,6 +70,7 @@ class Intent(Model):
     """An act that is about to be done; stored before it, so that a crash cannot do it twice."""
 
     kind: ActionKind
+    analysis: str = ""
     target: Target
     from_revision: Revision
     to_revision: Revision | None

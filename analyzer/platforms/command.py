@@ -18,8 +18,8 @@ class Command:
     """The platform of one target that a command takes back; implements the engine's port `Platform`.
 
     The command is split as a shell would and run without one, at most `time_limit` seconds. It finds what it is for in
-    its environment: CANARY_TARGET (`command/web`), CANARY_NAME, CANARY_NAMESPACE, CANARY_ACTION, CANARY_REASON,
-    CANARY_FROM_REVISION and CANARY_TO_REVISION, and what `env` adds. Exit code 0 means taken back.
+    its environment: CANARY_TARGET (`command/web`), CANARY_NAME, CANARY_NAMESPACE, CANARY_ANALYSIS, CANARY_ACTION,
+    CANARY_REASON, CANARY_FROM_REVISION and CANARY_TO_REVISION, and what `env` adds. Exit code 0 means taken back.
 
     There is no history to ask: `revision` and `previous` name the two revisions, as far as the caller knows them.
 
@@ -112,6 +112,7 @@ def _variables(intent: Intent) -> dict[str, str]:
         "CANARY_TARGET": str(intent.target),
         "CANARY_NAME": intent.target.name,
         "CANARY_NAMESPACE": intent.target.namespace,
+        "CANARY_ANALYSIS": intent.analysis,
         "CANARY_ACTION": intent.kind.value,
         "CANARY_REASON": intent.reason,
         "CANARY_FROM_REVISION": intent.from_revision.number,

@@ -16,6 +16,7 @@ from analyzer.platforms.helm_complaint import complaint, quote
 from analyzer.platforms.helm_history import (
     IN_PROGRESS,
     Entry,
+    labels,
     last_known_good,
     no_way_back,
     parse_history,
@@ -140,6 +141,7 @@ class Helm:
             in_progress=current.status if current.status in IN_PROGRESS else "",
             is_way_back=rolled_back_to(current) is not None,
             unchanged=unchanged,
+            labels=labels(revisions[current.revision], revisions[wanted.revision]) if wanted else {},
         )
 
     async def take_back(self, intent: Intent) -> Receipt:

@@ -26,6 +26,24 @@ _ROLLBACK = re.compile(r'Rollback to (\d+)|Rollback ".*?" failed:', re.DOTALL)
 _RELEASE_FAILED = re.compile(r'Release ".*?" failed:', re.DOTALL)
 
 
+_LABELS = {
+    "revision": "number",
+    "helm_revision": "number",
+    "version": "app_version",
+    "app_version": "app_version",
+    "app_kubernetes_io_version": "app_version",
+    "chart": "chart",
+    "helm_sh_chart": "chart",
+}
+"""Labels that charts put on their pods, and what of a revision stands in them."""
+
+
+def labels(current: Revision, baseline: Revision) -> dict[str, tuple[str, str]]:
+    """Labels that tell the two revisions apart, with the value of each: (current, baseline)."""
+    values = {label: (getattr(current, field), getattr(baseline, field)) for label, field in _LABELS.items()}
+    return {label: pair for label, pair in values.items() if all(pair) and pair[0] != pair[1]}
+
+
 class Entry(BaseModel):
     """One line of `helm history --output json`; keys of later versions are ignored."""
 

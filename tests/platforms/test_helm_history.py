@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import PlatformError
+from analyzer.model.target import Revision
 from analyzer.platforms.helm_history import (
     Entry,
+    labels,
     last_known_good,
     no_way_back,
     once_deployed,
@@ -228,3 +230,12 @@ def test_what_is_no_history_is_one_sentence(text: str, sentence: str) -> None:
     assert str(caught.value).startswith("helm history ")
     assert str(caught.value).endswith("is the program that was found really Helm?")
     assert "\n" not in str(caught.value)
+
+
+def test_labels_that_tell_the_revisions_apart() -> None:
+    new = Revision(number="7", chart="web-1.2.0", app_version="2.0")
+    old = Revision(number="6", chart="web-1.2.0", app_version="1.9")
+    told = labels(new, old)
+    assert told["revision"] == ("7", "6")
+    assert told["version"] == ("2.0", "1.9")
+    assert "chart" not in told, "the same chart tells nothing"
