@@ -19,6 +19,7 @@ WEB = Target(kind=PlatformKind.COMMAND, name="web", namespace="shop")
 def intent(reason: str = "error rate 2 % against 0.1 %") -> Intent:
     return Intent(
         kind=ActionKind.ROLLBACK,
+        analysis="a1",
         target=WEB,
         from_revision=Revision(number="8"),
         to_revision=Revision(number="7"),
@@ -37,7 +38,7 @@ def python(code: str) -> str:
 def test_the_command_is_told_what_it_is_for(tmp_path: Path) -> None:
     file = tmp_path / "environment"
     code = f"import json, os; json.dump(dict(os.environ), open({str(file)!r}, 'w'))"
-    command = Command(WEB, python(code), env={"CANARY_ANALYSIS": "a1", "EXTRA": "x"})
+    command = Command(WEB, python(code), env={"EXTRA": "x"})
     assert asyncio.run(command.take_back(intent())).ok
     environment = json.loads(file.read_text())
     told = {name: value for name, value in environment.items() if name.startswith("CANARY_")}
