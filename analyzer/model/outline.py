@@ -130,7 +130,7 @@ class _Reader:
             line = event.start_mark.line + 1
             if not isinstance(event, ScalarEvent) or event.anchor or event.tag:
                 self._refuse(line, key, "a key here is not a plain text: write name: value")
-            name = event.value
+            name = self._readable(event, key)
             path = child(key, name)
             if name in values:
                 message = f"stands here twice, first in line {first[name]}: keep one of them"
@@ -148,11 +148,19 @@ class _Reader:
         return values
 
     def _scalar(self, event: ScalarEvent, key: str) -> object:
-        text = event.value
+        text = self._readable(event, key)
         if event.style is not None:
             return text
         self._outline.written[key] = text
         return plain(text)
+
+    def _readable(self, event: ScalarEvent, key: str) -> str:
+        """The text of a scalar, which an escape such as `\\e` can have made unreadable."""
+        text = str(event.value)
+        if unreadable := _UNREADABLE.search(text):
+            message = f"an escape makes the character U+{ord(unreadable[0]):04X} here: take it out"
+            self._refuse(event.start_mark.line + 1, key, message)
+        return text
 
     def _refuse(self, line: int, key: str, message: str) -> NoReturn:
         raise RuleSetError([*self._mistakes, Mistake(self._file, line, key, message)])

@@ -181,7 +181,8 @@ class _Filling:
         if self._braces > 0:
             self._put_between_braces(word, name, before, after, alone=len(tokens) == 1)
         elif self._brackets > 0:
-            self._accept(word, bool(_DURATION.fullmatch(word)), f"{name} is between brackets: write a duration, as 5m")
+            fits = all(_DURATION.fullmatch(part) for part in word.split(":", 1))
+            self._accept(word, fits, f"{name} is between brackets: write a duration, as 5m")
         elif after == "(" or word.lower() in _KEYWORDS:
             self._complain(f"{word!r} in the place of {name} is a word of PromQL itself: write a name or a number")
         else:
@@ -236,8 +237,8 @@ class _Filling:
                 self._complain(f"{token[0]!r} is no variable: write ${{name}}, or $${{ for the two signs themselves")
             else:
                 string.raw(DOLLAR if token["dollar"] else token[0])
-        self._result.complaints.extend(string.complaints)
         self._pieces.append(string.quote + string.text() + end)
+        self._result.complaints.extend(string.complaints)
         self._before = "a string"
         return position
 

@@ -108,10 +108,10 @@ def _digits(number: float) -> str:
     return repr(float(number)).removesuffix(".0")
 
 
-def _written(pattern: str, example: str, description: str) -> WithJsonSchema:
+def _written(pattern: str, example: str, description: str, *, bare: dict[str, object] | None = None) -> WithJsonSchema:
     return WithJsonSchema(
         {
-            "anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}],
+            "anyOf": [bare or {"type": "number"}, {"type": "string", "pattern": pattern}],
             "description": description,
             "examples": [example],
         }
@@ -130,7 +130,10 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(write_duration, when_used="json"),
     _written(
-        rf"^\s*({_NUMBER}\s*(ns|us|µs|ms|s|m|h|d|w))+\s*$", "10m", "a duration: a number with a unit, such as 30s"
+        rf"^\s*(({_NUMBER}\s*(ns|us|µs|ms|s|m|h|d|w))+|0)\s*$",
+        "10m",
+        "a duration: a number with a unit, such as 30s",
+        bare={"const": 0},
     ),
 ]
 Quantity = Annotated[
