@@ -133,7 +133,10 @@ class Fleet:
         self._tell()
         if any(pod.instance.alive for pod in leaving):
             await asyncio.sleep(_DRAIN)
-        await asyncio.gather(*(pod.instance.stop() for pod in leaving))
+        results = await asyncio.gather(*(pod.instance.stop() for pod in leaving), return_exceptions=True)
+        for result in results:  # all have ended, whatever one of them says
+            if result is not None:
+                raise result
 
     def _pod(self, revision: Revision) -> Pod:
         suffix = "".join(self._random.choices(_ALPHABET, k=_SUFFIX))

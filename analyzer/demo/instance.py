@@ -123,15 +123,17 @@ class Instance:
 
     async def stop(self) -> None:
         """Answer what is under way and end for good. Raises what has gone wrong while it ran."""
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
-        if self._server is not None:
-            server, self._server = self._server, None
-            self.dead.set()
-            await server.stop()
-        self._port.close()
+        try:
+            if self._supervisor is not None:
+                self._supervisor.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._supervisor
+        finally:
+            if self._server is not None:
+                server, self._server = self._server, None
+                self.dead.set()
+                await server.stop()
+            self._port.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

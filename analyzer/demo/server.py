@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from socket import socket
 from typing import Final
 
@@ -37,13 +37,16 @@ class Server:
 
     async def start(self) -> None:
         """Return when connections are accepted. Raises DemoError if that cannot be."""
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        serving = self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
         listening = asyncio.create_task(self._server.listening.wait())
-        await asyncio.wait([self._serving, listening], return_when=asyncio.FIRST_COMPLETED)
-        if not self._server.listening.is_set():
+        try:
+            await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
+        finally:
             listening.cancel()
-            self._listener.close()
-            raise DemoError("the simulated service could not start") from self._serving.exception()
+            if not self._server.listening.is_set():
+                await self.die()
+        if not self._server.listening.is_set():
+            raise DemoError(f"the simulated service could not start: {serving.exception()!r}")
 
     async def stop(self) -> None:
         """Accept nothing new, answer what is under way (for at most five seconds), and end."""
@@ -61,14 +64,13 @@ class Server:
         state = self._server.server_state
         for server in self._server.servers:
             server.close()
+        self._listener.close()
         for connection in list(state.connections):
             connection.transport.abort()
         requests = list(state.tasks)
         for request in requests:
             request.cancel()
-        await asyncio.gather(*requests, return_exceptions=True)
-        with suppress(asyncio.CancelledError):
-            await serving
+        await asyncio.wait([serving, *requests])
 
 
 class _Embedded(uvicorn.Server):
@@ -76,6 +78,7 @@ class _Embedded(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.servers = []
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:

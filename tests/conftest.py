@@ -1,0 +1,31 @@
+"""What all rooms of tests share.
+
+Asynchronous tests carry `@pytest.mark.anyio` (or `pytestmark = pytest.mark.anyio`) and run in asyncio. A test that uses
+one of the fixtures of a real Prometheus gets `@pytest.mark.prometheus` by itself.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.prometheus.fixtures import FIXTURES, launch_prometheus, launch_shared_prometheus, prometheus_url
+
+__all__ = ["anyio_backend", "launch_prometheus", "launch_shared_prometheus", "prometheus_url"]
+
+
+def pytest_configure() -> None:
+    tools = Path(__file__).parent.parent / ".tools" / "bin"  # where the set-up puts programs; as `make` does
+    os.environ["PATH"] = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.prometheus)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
