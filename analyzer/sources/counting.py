@@ -71,6 +71,16 @@ class Counters:
         return packed[0]
 
 
+class Starts(Counters):
+    """Of `process_start_time_seconds`: one for each process that began after the one seen before it."""
+
+    JITTER = 1.0
+    """Seconds by which the same process may tell its start differently."""
+
+    def increase(self, before: float, after: float) -> float:
+        return 1.0 if after > before + self.JITTER else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Increment(Generic[V]):
     """What one series counted up to one sample."""
@@ -87,10 +97,10 @@ class Seen(Generic[V]):
     value: V
 
 
-def identity(prefix: str, labels: Labels, without: frozenset[str] = frozenset()) -> str:
+def identity(prefix: str, labels: Labels) -> str:
     """A short, stable key of a series in a cursor: 64 bits of a hash of its labels, behind a readable prefix."""
-    text = "\x00".join(f"{name}\x01{labels[name]}" for name in sorted(labels) if name not in without)
-    return f"{prefix}/{blake2b(text.encode(), digest_size=8).hexdigest()}"
+    text = repr(sorted(labels.items()))  # quoted, so that no value can look like two labels
+    return f"{prefix}/{blake2b(text.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
 
 
 def is_new(series: Series[V], seen: Seen[V] | None, origin: int) -> bool:

@@ -1,10 +1,16 @@
 """The source that asks a server with the Prometheus HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics.
 
-access     where the server is and how it is spoken to
-transport  connections that can be broken off from outside
-client     one question, one answer; every failure told apart
-answer     the JSON of an answer into series
-fetching   the raw samples of a window, and which series count from zero
-past       the baseline's history
-source     the port itself
+access      where the server is and how it is spoken to
+transport   connections that can be broken off from outside
+failure     what went wrong, as one of our errors with a sentence
+client      one question, one answer
+answer      the JSON of an answer into series
+fetching    raw samples, and what is known of new series' targets
+following   every series of a query followed up to a time
+evaluation  expressions that the server evaluates itself
+spacing     the scrape interval, as observed
+live        one window of both sides
+intervals   a span of time cut into intervals
+past        the baseline's history
+source      the port itself
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from analyzer.sources.classic import Classic, ClassicBuckets, histograms_of
-from analyzer.sources.counting import Algebra, Counters, Labels, Series
+from analyzer.sources.counting import Algebra, Counters, Labels, Series, Starts
 from analyzer.sources.ledger import Followed, Ledger, Tally
 from analyzer.sources.lifetime import Lifetimes
 from analyzer.sources.native import Native, NativeBuckets
@@ -24,16 +24,6 @@ from analyzer.sources.promql import Selector
 from analyzer.sources.querying import BAD, CLASSIC, NATIVE, STARTED, TOTAL, Asked
 
 V = TypeVar("V")
-
-
-class Starts(Counters):
-    """Of `process_start_time_seconds`: one for each process that began after the one seen before it."""
-
-    JITTER = 1.0
-    """Seconds by which the same process may tell its start differently."""
-
-    def increase(self, before: float, after: float) -> float:
-        return 1.0 if after > before + self.JITTER else 0.0
 
 
 async def _plain(client: PrometheusClient, selector: Selector, start: int, end: int) -> list[Series[float]]:
