@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analyzer.judge.combination import Combination, combine
+from analyzer.judge.rules.margins import margins
 from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, name_of, weight_of
 from analyzer.judge.rules.selection import rule_state
 from analyzer.model.judgement import Judgement, Standing
@@ -35,10 +36,10 @@ class Assessment:
 def start(plan: Plan) -> Assessment:
     """Before the first interval."""
     spec = plan.rule_set.spec
-    total = sum(weight_of(rule) for rule in spec.rules if is_sequential(rule))
+    total = sum(weight_of(rule) for rule in spec.rules if _takes_part(rule, plan))
     return Assessment(
         states=tuple(rule_state(rule, _terms(rule, plan, total)) for rule in spec.rules),
-        sequential=tuple(is_sequential(rule) for rule in spec.rules),
+        sequential=tuple(_takes_part(rule, plan) for rule in spec.rules),
         alpha=spec.confidence.false_alarm,
     )
 
@@ -52,8 +53,9 @@ def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
         metric=metric,
         query=query,
         critical=rule.critical,
-        advisory=rule.advisory or _is_shy(rule, query.kind),
-        weight=weight_of(rule) / total if is_sequential(rule) else 0.0,
+        advisory=rule.advisory,
+        shy=_is_shy(rule, query.kind),
+        weight=weight_of(rule) / total if _takes_part(rule, plan) else 0.0,
         alpha=spec.confidence.false_alarm,
         beta=spec.confidence.missed,
         planned=max(1, round(spec.schedule.deadline / spec.schedule.interval)),
@@ -63,7 +65,19 @@ def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
 
 def _is_shy(rule: Rule, kind: str) -> bool:
     """Gauges are advisory unless the rule says critical (judge.md §13); a plain limit is what its author wants."""
-    return isinstance(rule, MetricRule) and kind == "gauge" and not rule.critical and is_sequential(rule)
+    return isinstance(rule, MetricRule) and kind == "gauge" and not rule.critical and not _is_limit(rule, kind)
+
+
+def _is_limit(rule: MetricRule, kind: str) -> bool:
+    """Whether the rule fails alone and has no e-value: `judge: threshold`, or a gauge's limit and nothing else."""
+    return not is_sequential(rule) or (kind == "gauge" and margins(rule, kind).tolerated is None)
+
+
+def _takes_part(rule: Rule, plan: Plan) -> bool:
+    """Whether the rule takes part in the combined e-value."""
+    if not isinstance(rule, MetricRule):
+        return False
+    return not _is_limit(rule, next(query.kind for query in plan.queries if query.metric == rule.metric))
 
 
 def learn(assessment: Assessment, history: History) -> Assessment:
@@ -96,8 +110,7 @@ def _together(assessment: Assessment) -> tuple[str, ...]:
         return ()
     states = _sequential(assessment)
     proven = [states[index] for index in np.flatnonzero(combined.proven)]
-    worst = proven or [next(states[index] for index in combined.culprits if not states[index].terms.advisory)]
-    return tuple(state.terms.name for state in worst)
+    return tuple(state.terms.name for state in proven or [states[int(combined.culprits[0])]])
 
 
 def _sequential(assessment: Assessment) -> list[RuleState]:
@@ -111,7 +124,7 @@ def _combined(assessment: Assessment) -> Combination | None:
     return combine(
         [state.log_e for state in states],
         [state.terms.weight for state in states],
-        [state.terms.advisory for state in states],
+        [state.terms.advisory or state.terms.shy for state in states],
         assessment.alpha,
     )
 
@@ -119,7 +132,7 @@ def _combined(assessment: Assessment) -> Combination | None:
 def _deciding(assessment: Assessment) -> list[RuleState]:
     """The rules that a pass needs: critical ones; where none is, all that are not advisory."""
     critical = [state for state in assessment.states if state.terms.critical]
-    return critical or [state for state in assessment.states if not state.terms.advisory]
+    return critical or [state for state in assessment.states if not state.terms.advisory and not state.terms.shy]
 
 
 def standing(assessment: Assessment) -> Standing:
@@ -198,7 +211,7 @@ def _judgement(state: RuleState, assessment: Assessment, queries: Mapping[str, d
         standing=now,
         reason=state.sentence(now),
         critical=terms.critical,
-        advisory=terms.advisory,
+        advisory=terms.advisory or terms.shy,
         evidence=state.evidence().model_copy(update={"queries": queries.get(terms.metric, {})}),
     )
 

@@ -40,15 +40,15 @@ class RecordingFile:
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--record {path}: cannot be written: {error.strerror}") from error
-        self._write({"format": FORMAT, "made_by": made_by})
+        self._write(json.dumps({"format": FORMAT, "made_by": made_by}))
 
-    def _write(self, line: object) -> None:
-        self._file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
+    def _write(self, line: str) -> None:
+        self._file.write(line + "\n")
         self._file.flush()
 
     async def append(self, event: Event) -> None:
         """Keep one event."""
-        self._write(EVENT.dump_python(event, mode="json"))
+        self._write(event.model_dump_json())
 
     def __enter__(self) -> Self:
         return self

@@ -95,9 +95,9 @@ class Source:
         kind = {"RatioMetric": "ratio", "HistogramMetric": "histogram", "GaugeMetric": "gauge"}.get(
             type(metric).__name__, "targets"
         )
-        return Query(
-            metric=name, kind=kind, selectors={}, sides=sides, rendered={"total/canary": f"{name}[${{window}}]"}
-        )
+        unit = {"ratio": "share", "histogram": "seconds", "gauge": "bytes"}.get(kind)
+        rendered = {"total/canary": f"{name}[${{window}}]"}
+        return Query(metric=name, kind=kind, selectors={}, unit=unit, sides=sides, rendered=rendered)
 
     def _answer(self) -> None:
         if self.away(self.clock.now()):
@@ -159,7 +159,7 @@ class Record:
         self.events: list[Event] = []
 
     async def append(self, event: Event) -> None:
-        self.events.append(EVENT.validate_json(EVENT.dump_json(event)))
+        self.events.append(EVENT.validate_json(event.model_dump_json()))
 
 
 class Silent:

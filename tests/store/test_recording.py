@@ -2,16 +2,30 @@
 
 import asyncio
 import json
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from analyzer.errors import RecordError, UsageError
-from analyzer.model.event import Ended, Held
+from analyzer.model.event import Ended, Event, Held, WindowRead
+from analyzer.model.reading import Absence, Buckets, Missing, Reading, Window
 from analyzer.model.report import Guard
 from analyzer.store.recording import FORMAT, RecordingFile, read_recording
 
-EVENTS = [Held(at=1.5, guard=Guard.STOPPED, reason="off"), Ended(at=0.1 + 0.2, cause="SIGTERM")]
+EVENTS: list[Event] = [
+    WindowRead(
+        at=1.25,
+        reading=Reading(
+            metric="latency",
+            window=Window(start=0.1, end=0.3),
+            canary=Buckets(bounds=(0.1, inf), counts=(1.0, 2.0)),
+            baseline=Missing(why=Absence.NO_SERIES, detail="none ü"),
+        ),
+    ),
+    Held(at=1.5, guard=Guard.STOPPED, reason="off"),
+    Ended(at=0.1 + 0.2, cause="SIGTERM"),
+]
 
 
 def write(path: Path) -> None:
@@ -42,7 +56,7 @@ def test_a_last_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     write(path)
     path.write_text(path.read_text()[:-10])
-    assert list(read_recording(path)) == EVENTS[:1]
+    assert list(read_recording(path)) == EVENTS[:-1]
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,12 @@ class GaugeRule:
         if self.margins.limit is not None and (self.margins.tolerated is None or self._by_limit):
             assert self.threshold is not None
             beyond = "above" if self.rule.direction == Direction.HIGHER else "below"
+            limit = self._shown(self.margins.limit)
+            if self.threshold.failed:
+                run = f"in {self.threshold.consecutive} readings in a row"
+                return f"{metric} {self._shown(self.canary)}, {beyond} the limit of {limit} {run}"
             run = f"{self.threshold.run} of {self.threshold.consecutive} readings in a row {beyond} it"
-            return f"{metric} {self._shown(self.canary)}, limit {self._shown(self.margins.limit)}: {run}"
+            return f"{metric} {self._shown(self.canary)}, limit {limit}: {run}"
         words = f"{metric} {self._shown(self.canary)}"
         if self.seen is None:
             why = self.odd or ("no baseline" if self._side_by_side else "the previous revision has no history")

@@ -12,6 +12,9 @@ TOLERANCES = {
 }
 """By the kind of the metric: what is tolerated, and the margin to pass within, where a rule says neither."""
 
+OF_GOOD_EVENTS = (Tolerance(absolute=0.005), Tolerance(absolute=0.01))
+"""The same for a share of good events: half of them missing is no margin that anybody means."""
+
 
 @dataclass(frozen=True)
 class Margins:
@@ -30,7 +33,10 @@ def margins(rule: MetricRule, kind: str) -> Margins:
     """
     if rule.tolerance is None and rule.pass_within is None and rule.limit is not None:
         return Margins(None, None, rule.limit)
-    usual, usual_within = TOLERANCES[kind]
+    of_good = kind == "ratio" and rule.direction == Direction.LOWER
+    usual, usual_within = OF_GOOD_EVENTS if of_good else TOLERANCES[kind]
+    if of_good and rule.tolerance is not None:
+        usual_within = Tolerance()
     tolerated = rule.tolerance or usual
     within = rule.pass_within or Tolerance(
         relative=max(usual_within.relative, 2 * tolerated.relative),

@@ -40,6 +40,7 @@ class RatioRule:
     tolerance: Strand | None
     limit: Strand | None
     past: Past | None = None
+    seen: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     windows: int = 0
     last_missing: Missing | None = None
 
@@ -117,6 +118,7 @@ class RatioRule:
             self,
             tolerance=self.tolerance and self.tolerance.advance(counts if self.tolerance.paired else alone, seconds),
             limit=self.limit and self.limit.advance(alone, seconds),
+            seen=(self.seen[0] + n_c, self.seen[1] + e_c, self.seen[2] + n_b, self.seen[3] + e_b),
             windows=self.windows + 1,
             last_missing=reading.canary if isinstance(reading.canary, Missing) else None,
         )
@@ -134,7 +136,7 @@ class RatioRule:
 
     @property
     def _requests(self) -> float:
-        return max((float(strand.total[0]) for strand in self._strands), default=0.0)
+        return self.seen[0]
 
     @property
     def log_e(self) -> float:
@@ -164,9 +166,8 @@ class RatioRule:
     @property
     def _baseline(self) -> tuple[float, float]:
         """Events of the baseline and the bad ones: of the same windows, or of the history."""
-        if self._side_by_side and self._strands:
-            total = self._strands[0].total
-            return float(total[2]), float(total[3])
+        if self._side_by_side:
+            return self.seen[2], self.seen[3]
         if self.past is None or not self.past.requests:
             return 0.0, 0.0
         return self.past.requests, float(self.past.e.sum())
@@ -179,8 +180,7 @@ class RatioRule:
         """Both rates, the ratio with its interval, and what is tolerated."""
         if not self._requests:
             return nothing(self.terms.metric, self.last_missing, self.windows)
-        total = self._strands[0].total
-        words = f"{self.terms.metric} {self._shown((float(total[0]), float(total[1])))}"
+        words = f"{self.terms.metric} {self._shown(self.seen[:2])}"
         if self._fails_by_limit(standing):
             assert self.margins.limit is not None
             beyond = "above" if self.rule.direction == Direction.HIGHER else "below"
@@ -197,8 +197,13 @@ class RatioRule:
             assert self.margins.within is not None
             within = tolerated(self.margins.within, "share", self.rule.direction)
             return f"{compared}: shown to be better than {within}"
-        ratio = between(self._ratio(standing), standing)
-        return f"{compared}: {ratio}, tolerated {tolerated_words}{self._progress(standing)}"
+        return f"{compared}: {self._compared(standing)}tolerated {tolerated_words}{self._progress(standing)}"
+
+    def _compared(self, standing: Standing) -> str:
+        """The ratio with its interval; where lower is worse the judged ratio is that of the other events: not told."""
+        if self._higher:
+            return f"{between(self._ratio(standing), standing)}, "
+        return "shown to be less than is " if standing == Standing.FAIL else ""
 
     def _why_no_baseline(self) -> str:
         return "no requests to the baseline" if self._side_by_side else "the previous revision has no history"
@@ -260,24 +265,25 @@ class RatioRule:
 
     def evidence(self) -> Evidence:
         """Both sides' counts and rates, the intervals, the e-values against their bars."""
-        if not self._strands:
-            return Evidence(windows=self.windows)
-        total = self._strands[0].total
         baseline = self._baseline
         return Evidence(
-            canary=self._side(float(total[0]), float(total[1])),
+            canary=self._side(*self.seen[:2]),
             baseline=self._side(*baseline) if baseline[0] else None,
             unit="share",
-            ratio=self._ratio(self.standing) if baseline[0] and total[0] else None,
+            ratio=self._ratio(self.standing) if baseline[0] and self.seen[0] and self._higher else None,
             rate=self._rate(),
             tolerated=tolerated(self.margins.tolerated, "share", self.rule.direction) if self.margins.tolerated else "",
             limit=self.margins.limit,
             towards_fail=self._towards_fail,
             towards_pass=self._towards_pass,
-            p_value=float(np.exp(-max(0.0, *(strand.sup_log_e for strand in self._strands)))),
-            dispersion=self._strands[0].phi,
+            p_value=float(np.exp(-max([0.0, *(strand.sup_log_e for strand in self._strands)]))),
+            dispersion=self._strands[0].phi if self._strands else None,
             windows=self.windows,
         )
+
+    @property
+    def _higher(self) -> bool:
+        return self.rule.direction == Direction.HIGHER
 
     def _side(self, total: float, bad: float) -> SideEvidence:
         if self.rule.direction == Direction.LOWER:

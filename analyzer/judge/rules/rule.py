@@ -14,6 +14,9 @@ from analyzer.model.ruleset import HealthRule, MetricRule, Rule
 class Terms:
     """What a rule is judged under, fixed before the first interval.
 
+    An `advisory` rule is told and never decides; a `shy` one does not fail the release by its e-value alone, nor is it
+    needed for a pass, but its limit counts.
+
     `alpha` and `beta` are the whole analysis' (judge.md §0); `weight` is the rule's share of alpha. `planned` is the
     number of intervals up to the deadline; `interval` their length in seconds.
     """
@@ -23,6 +26,7 @@ class Terms:
     query: Query
     critical: bool
     advisory: bool
+    shy: bool
     weight: float
     alpha: float
     beta: float
