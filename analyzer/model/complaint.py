@@ -104,6 +104,8 @@ def _unknown(fault: _Fault) -> str:
     here = keys_at(fault.location[:-1])
     if match := closest(fault.name, here):
         return f"is not known here: did you mean {match}?"
+    if "<health rule>" in fault.location and fault.name in keys_at(("<metric rule>",)):
+        return "is for rules of a metric, not of health: take it out"
     if places := places_of(fault.name):
         return f"does not belong here, but into {listed(places)}"
     return f"is not known here: write {listed(here)}"
@@ -137,7 +139,7 @@ def _out_of_range(fault: _Fault) -> str:
     shown = f"{bound:g}"
     if written.endswith("%"):
         shown = f"{bound * 100:g}%"
-    elif written[-1:].isalpha():
+    elif "schedule" in fault.location and bound:
         shown = show_duration(bound)
     hint = ""
     if fault.name == "quantile" and fault.type == "less_than":

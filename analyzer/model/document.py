@@ -103,17 +103,15 @@ def _text(file: str) -> str:
         raise _refusal(file, "there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _refusal(file, f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
-    with os.fdopen(descriptor, "rb") as opened:
-        status = os.fstat(descriptor)
-        for is_kind, sentence in _KINDS:
-            if is_kind(status.st_mode):
-                raise _refusal(file, sentence)
-        if status.st_size > MAX_BYTES:
-            raise _refusal(file, f"is larger than 1 MiB ({status.st_size} bytes): this is not a rule set")
-        try:
-            data = opened.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _refusal(file, f"cannot be read: {error.strerror}") from None
+    try:
+        _refuse_unlike(os.fstat(descriptor), file)
+        data = b""
+        while len(data) <= MAX_BYTES and (more := os.read(descriptor, MAX_BYTES + 1 - len(data))):
+            data += more
+    except OSError as error:
+        raise _refusal(file, f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise _refusal(file, "is larger than 1 MiB: this is not a rule set")
     try:
@@ -121,6 +119,15 @@ def _text(file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RuleSetError([Mistake(file, line, "", "is not UTF-8: save the file as UTF-8 text")]) from None
+
+
+def _refuse_unlike(status: os.stat_result, file: str) -> None:
+    """Refuse what is no regular file, and one that is too large."""
+    for is_kind, sentence in _KINDS:
+        if is_kind(status.st_mode):
+            raise _refusal(file, sentence)
+    if status.st_size > MAX_BYTES:
+        raise _refusal(file, f"is larger than 1 MiB ({status.st_size} bytes): this is not a rule set")
 
 
 def _refusal(file: str, message: str) -> RuleSetError:

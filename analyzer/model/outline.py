@@ -155,7 +155,7 @@ class _Reader:
         return plain(text)
 
     def _readable(self, event: ScalarEvent, key: str) -> str:
-        """The text of a scalar, which an escape such as `\\e` can have made unreadable."""
+        """The text of a scalar, which an escape can have made unreadable."""
         text = str(event.value)
         if unreadable := _UNREADABLE.search(text):
             message = f"an escape makes the character U+{ord(unreadable[0]):04X} here: take it out"

@@ -20,7 +20,11 @@ def validate(outline: Outline) -> tuple[RuleSet | None, list[Complaint]]:
     try:
         rule_set = RuleSet.model_validate(outline.value, by_alias=True, by_name=False)
     except ValidationError as error:
-        found = [complain(details, outline) for details in error.errors(include_url=False)]
+        # Of a list with broken items pydantic also says that it is too short, for it does not count them.
+        faults = [
+            fault for fault in error.errors(include_url=False) if fault["type"] != "too_short" or not fault["input"]
+        ]
+        found = [complain(fault, outline) for fault in faults]
         told = {key for key, _ in found}
         hollow = [(key, message) for key, message in empty.items() if key.rpartition(".")[0] not in told]
         return None, hollow + [(key, message) for key, message in found if key not in empty]
