@@ -6,8 +6,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from analyzer.model.target import PlatformKind, Target
 from analyzer.sources.prometheus.access import PrometheusAccess
 
 RULES = Path(__file__).with_name("rules.yaml")
-RATE = 160.0
+RATE = 240.0
 """Requests per second, on all pods together."""
 HISTORY = 20.0
 """Seconds for which revision 1 serves before the upgrade."""
@@ -35,12 +35,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the two revisions are like, and what must come of it for the demo to have shown what it promises."""
+    """What the two revisions are like, and what must come of it for the demo to have shown what it promises.
+
+    `fails` says that revision 2 is bad by failing requests, so that its first bad answer begins the trouble; where it
+    is slow the upgrade does.
+    """
 
     first: Behaviour
     second: Behaviour
     expected: frozenset[tuple[Verdict, ActionResult]]
     traffic: bool = True
+    fails: bool = False
 
 
 TAKEN_BACK = frozenset({(Verdict.FAIL, ActionResult.DONE)})
@@ -49,9 +54,9 @@ UNDECIDED = frozenset({(Verdict.INCONCLUSIVE, ActionResult.NONE)})
 
 SCENARIOS = {
     "good": Scenario(GOOD, GOOD, PASSED),
-    "errors": Scenario(GOOD, PRESETS["errors"], TAKEN_BACK),
+    "errors": Scenario(GOOD, PRESETS["errors"], TAKEN_BACK, fails=True),
     "slow": Scenario(GOOD, PRESETS["slow"], TAKEN_BACK),
-    "crash": Scenario(GOOD, PRESETS["crash"], TAKEN_BACK),
+    "crash": Scenario(GOOD, PRESETS["crash"], TAKEN_BACK, fails=True),
     # A bad environment hits both revisions alike: the release is never blamed, whether or not it is shown good in time.
     "flaky": Scenario(FLAKY, FLAKY, PASSED | UNDECIDED),
     "no-traffic": Scenario(GOOD, GOOD, UNDECIDED, traffic=False),
@@ -62,8 +67,8 @@ SCENARIOS = {
 class Outcome:
     """What came of the demo. Times are in seconds; None where there was nothing of the kind.
 
-    `seconds_to_recovery` is from the load generator's first bad answer of revision 2 to the verified recovery,
-    `seconds_of_bad_answers` to its last bad answer of revision 2: what users have felt.
+    `seconds_to_recovery` is from the load generator's first bad answer of revision 2 (from the upgrade, where it is
+    slow) to the verified recovery, `seconds_of_bad_answers` to the last bad answer: what users have felt.
     """
 
     report: Report
@@ -120,6 +125,7 @@ async def play(name: str, say: Say, stop: asyncio.Future[str] | None = None) -> 
         await fleet.deploy("1", scenario.first)
         load = await stack.enter_async_context(Load(fleet.endpoints, RATE))
         order = await stack.enter_async_context(_order(fleet, say))
+        stack.enter_context(_watching(fleet, load, timeline))
         say(f"revision 1 serves {RATE:.0f} requests per second; its history is {HISTORY:.0f} s long at the upgrade")
         await _wait(HISTORY, stop)
         if not scenario.traffic:
@@ -138,16 +144,29 @@ async def play(name: str, say: Say, stop: asyncio.Future[str] | None = None) -> 
         if report.action.result == ActionResult.DONE:
             await asyncio.sleep(SETTLE)
         felt = load.total(fleet.urls("2"))
-        first, last = felt.first_bad, felt.last_bad
-        for word, moment in (("first", first), ("last", last)):
-            if moment is not None:
-                timeline.tell(f"{word} bad answer of revision 2, as the load generator saw it", moment.wall)
+        began = felt.first_bad.wall if felt.first_bad and scenario.fails else timeline.upgraded_at
     return Outcome(
         report=report,
-        seconds_to_recovery=timeline.recovered_at - first.wall if timeline.recovered_at and first else None,
-        seconds_of_bad_answers=last.monotonic - first.monotonic if first and last else None,
+        seconds_to_recovery=timeline.recovered_at - began if timeline.recovered_at else None,
+        seconds_of_bad_answers=felt.last_bad.wall - began if felt.last_bad and scenario.fails else None,
         as_expected=(report.verdict, report.action.result) in scenario.expected,
     )
+
+
+@contextmanager
+def _watching(fleet: Fleet, load: Load, timeline: Timeline) -> Iterator[None]:
+    """Tell the first bad answer of revision 2 when it happens."""
+
+    async def watch() -> None:
+        while (first := load.total(fleet.urls("2")).first_bad) is None:  # noqa: ASYNC110 -- counts tell nobody
+            await asyncio.sleep(0.05)
+        timeline.tell("first bad answer of revision 2, as the load generator sees it", first.wall)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _endpoints(fleet: Fleet, revision: str) -> tuple[str, ...]:

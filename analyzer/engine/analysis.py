@@ -23,7 +23,7 @@ from analyzer.model.event import (
     WindowRead,
 )
 from analyzer.model.plan import Plan
-from analyzer.model.reading import Cursor, Events, Missing, Reading, Targets
+from analyzer.model.reading import Absence, Cursor, Events, Missing, Reading, Targets
 from analyzer.model.report import Verdict
 
 
@@ -37,6 +37,7 @@ class Progress:
     with_data: int = 0
     first_bad: float | None = None  # start of the first window with bad events of the canary
     trouble: Troubled | None = None
+    refused: str = ""  # the source's own words, if it refuses this metric for good
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
 def _learn(analysis: Analysis, event: HistoryRead) -> Analysis:
     progress = dict(analysis.progress)
     if before := progress.get(event.history.metric):
-        progress[event.history.metric] = replace(before, trouble=None)
+        progress[event.history.metric] = before if before.refused else replace(before, trouble=None)
     return replace(analysis, progress=progress, assessment=judge.learn(analysis.assessment, event.history))
 
 
@@ -140,6 +141,7 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
         windows=before.windows + 1,
         with_data=before.with_data + has_data,
         first_bad=first_bad,
+        refused=_refusal(reading),
     )
     serving_since = analysis.serving_since
     if serving_since is None and _serves(reading):
@@ -158,6 +160,12 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
     if reading.window.start < warm_at:
         return analysis
     return replace(analysis, assessment=judge.advance(analysis.assessment, reading))
+
+
+def _refusal(reading: Reading) -> str:
+    sides = (reading.canary, reading.baseline)
+    refusals = [side.detail for side in sides if isinstance(side, Missing) and side.why == Absence.REFUSED]
+    return refusals[0] if refusals else ""
 
 
 def _serves(reading: Reading) -> bool:
@@ -186,7 +194,10 @@ def _note_trouble(analysis: Analysis, event: Troubled) -> Analysis:
     before = analysis.progress.get(event.metric)
     if before is None:
         return analysis
-    return replace(analysis, progress=analysis.progress | {event.metric: replace(before, trouble=event)})
+    refused = event.detail if event.why == Absence.REFUSED else before.refused
+    return replace(
+        analysis, progress=analysis.progress | {event.metric: replace(before, trouble=event, refused=refused)}
+    )
 
 
 def never_answered(analysis: Analysis) -> Troubled | None:
@@ -198,6 +209,6 @@ def never_answered(analysis: Analysis) -> Troubled | None:
 
 
 def refused(analysis: Analysis) -> str:
-    """The server's own words, if every metric that could decide is refused for good; else empty."""
-    details = [judge.refusal(analysis.assessment, metric) for metric in analysis.progress]
+    """The server's own words, if every metric is refused for good; else empty."""
+    details = [progress.refused for progress in analysis.progress.values()]
     return details[0] if details and all(details) else ""

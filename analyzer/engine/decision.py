@@ -1,6 +1,6 @@
 """From what the rules say to a verdict, and from a verdict to what is to be done. Pure."""
 
-from analyzer.engine.analysis import Analysis, never_answered
+from analyzer.engine.analysis import Analysis, never_answered, refused
 from analyzer.judge import assessment as judge
 from analyzer.model.event import Decided, Extended
 from analyzer.model.judgement import Standing
@@ -36,6 +36,9 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
         return None  # a pass that is being watched
     if analysis.plan.deployment.unchanged:
         return _passed(now, "nothing to compare: the upgrade changes no pod template")
+    if refusal := refused(analysis):
+        reason = f"could not analyse: every query is refused: {refusal}"
+        return Decided(at=now, verdict=Verdict.ERROR, reason=reason, action=ActionKind.NONE)
     schedule = analysis.plan.rule_set.spec.schedule
     read_to = min(progress.read_to for progress in analysis.progress.values())
     if standing == Standing.PASS and read_to >= analysis.plan.upgraded_at + schedule.minimum:

@@ -122,7 +122,8 @@ class Runner:
         )
         missing = list(self._plan.queries)
         while missing and not is_over(self.analysis, self._now):
-            events = await asyncio.gather(*(self._read_history(query, span) for query in missing))
+            answers = await asyncio.gather(*(self._read_history(query, span) for query in missing))
+            events = [event for answer in answers for event in answer]
             for event in events:
                 await self._append(event)
             read = {event.history.metric for event in events if isinstance(event, HistoryRead)}
@@ -131,18 +132,20 @@ class Runner:
                 await self._decide()
                 await self._ports.clock.sleep(self._until_try_again(missing))
 
-    async def _read_history(self, query: Query, span: Window) -> HistoryRead | Troubled:
+    async def _read_history(self, query: Query, span: Window) -> tuple[HistoryRead | Troubled, ...]:
         try:
             self._lags[query.metric] = await self._ports.source.lag(query)
             history = await self._ports.source.history(query, span, self._interval)
         except SourceUnavailable as error:
-            return self._trouble(query.metric, error)
+            return (self._trouble(query.metric, error),)
         except QueryRefused as error:
-            # Refused for good: the windows will say so as well, and the rule ends without data.
+            # Refused for good: unless all are, the others go on, and this one's rules end without data.
             self._lags.setdefault(query.metric, 0.0)
-            history = History(metric=query.metric, span=span, readings=(), note=str(error))
+            trouble = Troubled(at=self._now, metric=query.metric, why=Absence.REFUSED, detail=str(error))
+            nothing = History(metric=query.metric, span=span, readings=(), note=str(error))
+            return trouble, HistoryRead(at=self._now, history=nothing)
         self._forget_trouble(query.metric)
-        return HistoryRead(at=self._now, history=history)
+        return (HistoryRead(at=self._now, history=history),)
 
     async def _read(self, query: Query, window: Window) -> WindowRead | Troubled:
         cursor = self.analysis.progress[query.metric].cursor

@@ -15,7 +15,7 @@ from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, name_of, 
 from analyzer.judge.rules.selection import rule_state
 from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.plan import Plan
-from analyzer.model.reading import Absence, History, Reading
+from analyzer.model.reading import History, Reading
 from analyzer.model.ruleset import MetricRule, Rule
 
 HEALTH_OF_TARGETS = "health:targets"
@@ -186,15 +186,6 @@ def reason_undecided(assessment: Assessment) -> str:
         return "every rule is good so far"
     waiting.sort(key=lambda state: state.standing != Standing.NO_DATA)
     return waiting[0].sentence(waiting[0].standing)
-
-
-def refusal(assessment: Assessment, metric: str) -> str:
-    """The server's own words, if it refuses this metric; else empty."""
-    for state in assessment.states:
-        missing = state.last_missing
-        if state.terms.metric == metric and missing is not None and missing.why == Absence.REFUSED:
-            return missing.detail
-    return ""
 
 
 def judgements(assessment: Assessment, queries: Mapping[str, dict[str, str]]) -> tuple[Judgement, ...]:

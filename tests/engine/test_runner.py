@@ -82,7 +82,7 @@ def test_no_requests_is_neither_pass_nor_failure() -> None:
     assert report.judgements[0].standing == Standing.NO_DATA
 
 
-@pytest.mark.parametrize("why", [Absence.NO_SERIES, Absence.NO_SAMPLES, Absence.NOT_A_NUMBER, Absence.REFUSED])
+@pytest.mark.parametrize("why", [Absence.NO_SERIES, Absence.NO_SAMPLES, Absence.NOT_A_NUMBER])
 def test_missing_numbers_are_told_in_the_words_of_the_source(why: Absence) -> None:
     missing = Missing(why=why, detail="the source's own words")
     report = World(lambda _, __: (missing, Events(total=10, bad=0))).run()
@@ -161,6 +161,25 @@ class TestPrometheusAway:
         order = kinds(world.record)
         assert order.index("history") < order.index("window")
         assert world.source.read_windows[0].start == START
+
+
+class TestRefused:
+    REFUSED: ClassVar = Missing(why=Absence.REFUSED, detail="Prometheus says: unknown function")
+
+    def test_all_of_it_ends_at_once_as_could_not_analyse(self) -> None:
+        world = World(lambda _, __: (self.REFUSED, self.REFUSED))
+        report = world.run()
+        assert report.verdict == Verdict.ERROR
+        assert "every query is refused: Prometheus says: unknown function" in report.reason
+        assert world.clock.time < START + 30
+
+    def test_one_of_several_leaves_the_others_their_verdict(self) -> None:
+        def script(metric: str, window: Window) -> Sides:
+            return (self.REFUSED, self.REFUSED) if metric == "latency" else rates(0.05)(metric, window)
+
+        report = World(script, rule_set([{"metric": "errors"}, {"metric": "latency", "quantile": 0.99}])).run()
+        assert report.verdict == Verdict.FAIL
+        assert "unknown function" in report.judgements[1].reason
 
 
 class TestGuards:
