@@ -35,6 +35,7 @@ class Shape:
     bounds: tuple[float, ...] = SECONDS
     timed: tuple[Labels, ...] = ({},)
     beside: tuple[tuple[str, Labels], ...] = ()
+    timed_beside: tuple[Labels, ...] = ()
     overrides: dict[str, str] = field(default_factory=dict)
     label: str = ""
     """The label that the platform fills; empty where the rule set has matchers of its own."""
@@ -88,10 +89,8 @@ SHAPES = [
         "istio_request_duration_milliseconds",
         MILLISECONDS,
         ({"reporter": "destination", **ISTIO},),
-        (
-            ("istio_requests_total", {"reporter": "source", "response_code": "503", **ISTIO, "pod": "web-2-x"}),
-            ("istio_request_duration_milliseconds_bucket", {"reporter": "source", "le": "1", "pod": "web-2-x"}),
-        ),
+        (("istio_requests_total", {"reporter": "source", "response_code": "503", **ISTIO, "pod": "web-2-x"}),),
+        ({"reporter": "source", **ISTIO, "pod": "web-2-x"},),
         overrides={"matchers": 'destination_workload_namespace="shop"'},
         label="pod",
     ),
@@ -105,6 +104,7 @@ SHAPES = [
         MILLISECONDS,
         ({"direction": "inbound", "status_code": "200"}, {"direction": "inbound", "status_code": "500"}),
         (("response_total", {"direction": "outbound", "classification": "failure", "pod": "web-2-x"}),),
+        ({"direction": "outbound", "pod": "web-2-x"},),
         label="pod",
     ),
     Shape(
@@ -149,7 +149,7 @@ SHAPES = [
         "apisix_http_latency",
         MILLISECONDS,
         ({"type": "request", "node": "10.0.0.1"},),
-        (("apisix_http_latency_bucket", {"type": "upstream", "route": "web-canary", "le": "1"}),),
+        timed_beside=({"type": "upstream", "route": "web-canary"},),
     ),
     Shape(
         "skipper",
@@ -170,9 +170,7 @@ SHAPES = [
         {"status": "200", "outcome": "SUCCESS", **SPRING},
         {"status": "500", "outcome": "SERVER_ERROR", **SPRING},
         "http_server_requests_seconds",
-        beside=(
-            ("http_server_requests_seconds_count", {"pod": "web-2-x", "uri": "/actuator/health", "status": "503"}),
-        ),
+        timed_beside=({"pod": "web-2-x", "uri": "/actuator/health", "outcome": "SERVER_ERROR"},),
         label="pod",
     ),
     Shape(
@@ -193,7 +191,7 @@ SHAPES = [
         "grpc_server_handling_seconds",
         SECONDS,
         (GRPC,),
-        (("grpc_server_handling_seconds_bucket", {"grpc_type": "server_stream", "le": "10", "pod": "web-2-x"}),),
+        timed_beside=({"grpc_type": "server_stream", "pod": "web-2-x"},),
         label="pod",
     ),
 ]
@@ -213,6 +211,8 @@ def series_of(shape: Shape, start: float) -> Iterator[Series]:
                 yield from histogram(shape.duration, shape.bounds, {**labels, **side}, start, each)
     for name, labels in shape.beside:
         yield counter(name, labels, start, 7)
+    for labels in shape.timed_beside:
+        yield from histogram(shape.duration, shape.bounds, labels, start, 7)
 
 
 def resources(start: float) -> Iterator[Series]:
