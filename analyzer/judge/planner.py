@@ -16,7 +16,10 @@ _MIXTURE = 2.0
 """Nats that the mixture over alternatives costs."""
 
 _NU = 30.0
-"""Degrees of freedom of the dispersion that is planned with."""
+"""Degrees of freedom of the dispersion that is planned with, before the run adds its own."""
+
+_ROUNDS = 20
+"""Iterations of the fixed point in `_height`."""
 
 _Z80 = 0.8416
 """The normal distribution's 80 % quantile."""
@@ -24,17 +27,24 @@ _Z80 = 0.8416
 
 @dataclass(frozen=True)
 class Service:
-    """Traffic of both sides, requests per second, and the baseline's rate of bad events; `phi` includes s."""
+    """Traffic of both sides, requests per second, and the baseline's rate of bad events; `phi` includes s.
+
+    `interval` is the time between looks, seconds.
+    """
 
     canary: float
     baseline: float
     rate: float
     phi: float = 1.0
+    interval: float = 15.0
 
 
 @dataclass(frozen=True)
 class Duration:
-    """Seconds of evidence until the bar, in the mean and for four runs of five; infinite inside the null."""
+    """Seconds of evidence until the bar, in the mean and for four runs of five; infinite inside the null.
+
+    A verdict is given at a look: half an interval later on average.
+    """
 
     mean: float
     most: float
@@ -73,11 +83,25 @@ def _until(service: Service, null: Null, p_c: float, level: float) -> Duration:
     drift, spread = _drift(service, null, p_c)
     if drift <= 0:
         return Duration(inf, inf)
-    bar = log(1 / level) + _MIXTURE
-    height = _NU / 2 * service.phi * expm1(2 * bar / _NU)
+    height = _height(service, p_c, log(1 / level) + _MIXTURE, drift)
     wobble = _Z80 * sqrt(service.phi * spread)
     root = (wobble + sqrt(wobble * wobble + 4 * drift * height)) / (2 * drift)
     return Duration(height / drift, root * root)
+
+
+def _height(service: Service, p_c: float, bar: float, drift: float) -> float:
+    """What the log-likelihood ratio must reach to be worth `bar` after deflation.
+
+    Intervals of the run add to the degrees of freedom as they do in the run (judge.md §3): intervals with few events
+    count for less, in the expectation by events/(1 + events). A fixed point that contracts fast.
+    """
+    events = service.interval * (service.canary * p_c + service.baseline * service.rate)
+    worth = events / (1 + events) / service.interval
+    nu = _NU
+    for _ in range(_ROUNDS):
+        height = nu / 2 * service.phi * expm1(2 * bar / nu)
+        nu = _NU + max(worth * height / drift - 1, 0.0)
+    return height
 
 
 def _drift(service: Service, null: Null, p_c: float) -> tuple[float, float]:
