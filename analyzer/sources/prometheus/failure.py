@@ -90,7 +90,9 @@ class Failures:
             )
         if "wrong_version_number" in text or "record layer" in text:
             return QueryRefused(f"{self._server} does not speak TLS on this port: write http:// or another port")
-        return self._unavailable(f"TLS with {self._server} failed: {error.reason or error}", Absence.UNREACHABLE)
+        # With TLS 1.3 a missing client certificate is found out after the handshake, and often told by hanging up.
+        hint = "; if it wants a client certificate, give one" if isinstance(error, ssl.SSLEOFError) else ""
+        return self._unavailable(f"TLS with {self._server} failed: {error.reason or error}{hint}", Absence.UNREACHABLE)
 
     def timeout(self, why: str) -> SourceUnavailable:
         """The time is over."""
