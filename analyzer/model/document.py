@@ -186,8 +186,11 @@ def _age(version: str) -> tuple[int, int, int] | None:
 
 
 def _rules_of(value: Mapping[str, object]) -> list[object]:
+    """The rules as written; none when the metrics are not even a mapping, for then nothing can be said of them."""
     spec = value.get("spec")
-    rules = spec.get("rules") if isinstance(spec, Mapping) else None
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("metrics", {}), Mapping):
+        return []
+    rules = spec.get("rules")
     return rules if isinstance(rules, list) else []
 
 

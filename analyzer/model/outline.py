@@ -55,6 +55,8 @@ def child(key: str, name: str | int) -> str:
     """The key of a mapping's value or a list's item: `spec` and `rules` is `spec.rules`, with 0 `spec.rules[0]`."""
     if isinstance(name, int):
         return f"{key}[{name}]"
+    if not name.isprintable():
+        name = repr(name)
     return f"{key}.{name}" if key else name
 
 
