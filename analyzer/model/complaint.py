@@ -97,7 +97,7 @@ def _missing(fault: _Fault) -> str:
 
 
 def _unknown(fault: _Fault) -> str:
-    if fault.name in METRIC_KINDS and fault.location[-2] in TAGS:
+    if fault.name in METRIC_KINDS and set(fault.location[-2:-1]) & TAGS.keys():
         return f"a metric is one of {listed(METRIC_KINDS)}: keep one of them"
     if fault.name == "health" and "<metric rule>" in fault.location:
         return "a rule is of a metric, or of health, not of both: write two rules"
