@@ -24,12 +24,13 @@ from analyzer.sources.prometheus.source import PrometheusSource
 from tests.prometheus.fixtures import Launch
 from tests.sources.incidents import Job, Raw, by_window, increases, raw
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.anyio]
+# One group: the incidents are lived through once, and not in each of several processes.
+pytestmark = [pytest.mark.prometheus, pytest.mark.anyio, pytest.mark.xdist_group("count-truth")]
 
 SIDES = SideMatchers(canary='version="2"', baseline='version="1"', comparison=Comparison.SIDE_BY_SIDE)
 VERSIONS = {"canary": "2", "baseline": "1"}
 WINDOW = 3.7  # seconds: no multiple of any scrape interval
-SERVING = 34.0  # seconds
+SERVING = 30.0  # seconds
 INTERVALS = {"fast": 1.0, "medium": 2.0, "slow": 5.0}
 HARD, STEADY, NATIVE = tuple(INTERVALS), "steady", "native"
 
@@ -144,8 +145,8 @@ async def prepare_hard(job: Job) -> None:
 
 async def prepare_steady(job: Job) -> None:
     for number in (1, 2):
-        await job.start(f"one{number}", "1", rate=190, warm=50)
-        await job.start(f"two{number}", "2", rate=190, warm=50)
+        await job.start(f"one{number}", "1", rate=220, warm=50)
+        await job.start(f"two{number}", "2", rate=220, warm=50)
     job.tell(*job.pods)
 
 
@@ -166,7 +167,7 @@ async def run_incidents(prometheus: Prometheus, source: PrometheusSource, jobs: 
             tasks.create_task(reader.run(start, over))
         serving = [tasks.create_task(pod.serve(7)) for job in jobs.values() for pod in job.pods.values()]
         incidents = [tasks.create_task(live_through(jobs[name], serving, tasks)) for name in HARD]
-        await asyncio.sleep(24)
+        await asyncio.sleep(22)
         await prometheus.kill()
         await asyncio.sleep(2.5)
         await prometheus.launch()
@@ -195,7 +196,7 @@ async def live_through(job: Job, serving: list[asyncio.Task[None]], tasks: async
     job.pods["missed"].instance.scrapeable = True
     job.tell("calm", "reset", "missed", "born", "old")
     await job.pods["gone"].instance.die()
-    await asyncio.sleep(10)
+    await asyncio.sleep(8)
     job.tell("calm", "reset", "missed", "born", "old", "lost")
 
 

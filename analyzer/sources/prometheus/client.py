@@ -22,7 +22,7 @@ from urllib3.util.retry import Retry
 from analyzer.errors import QueryRefused, SourceUnavailable
 from analyzer.model.reading import Absence
 from analyzer.sources.prometheus.access import PrometheusAccess
-from analyzer.sources.prometheus.failure import Failures
+from analyzer.sources.prometheus.failure import LONGEST_MESSAGE, Failures
 from analyzer.sources.prometheus.transport import BreakableAdapter, Exchange
 
 __all__ = ["Answer", "PrometheusAccess", "PrometheusClient"]
@@ -269,7 +269,7 @@ def _answer(body: bytes, failures: Failures) -> Answer:
         case {"status": "success", "data": {"resultType": str(kind), "result": result}}:
             warnings = content.get("warnings") or []
         case {"status": "error", "error": error}:
-            raise QueryRefused(f"the query is refused: {failures.excerpt(str(error))}")
+            raise QueryRefused(f"the query is refused: {failures.excerpt(str(error), LONGEST_MESSAGE)}")
         case _:
             raise failures.malformed("JSON of another shape", body)
     if not isinstance(warnings, list):

@@ -10,7 +10,10 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 from analyzer.errors import MalformedAnswer, QueryRefused, SourceError, SourceUnavailable
 from analyzer.model.reading import Absence
 
-LONGEST_EXCERPT = 300
+LONGEST_EXCERPT = 200
+"""Characters of an answer that is not what it should be."""
+LONGEST_MESSAGE = 600
+"""Characters of the server's own message: the cause often stands at its end."""
 _TOO_MANY, _TIMEOUTS, _GONE_FOR_NOW = 429, {408, 504}, {425, 500, 502, 503}
 _FORBIDDEN, _UNAUTHORIZED, _NOT_FOUND = 403, 401, 404
 
@@ -23,12 +26,12 @@ class Failures:
         self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
         self._authenticates = authenticates
 
-    def excerpt(self, text: str) -> str:
+    def excerpt(self, text: str, longest: int = LONGEST_EXCERPT) -> str:
         """The beginning of what the server said, on one line."""
         line = " ".join(text.split())
         for secret in self._secrets:
             line = line.replace(secret, "***")
-        return line if len(line) <= LONGEST_EXCERPT else f"{line[: LONGEST_EXCERPT - 1]}…"
+        return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
     def of_status(self, status: int, body: bytes) -> SourceError:  # noqa: PLR0911 -- one for each kind of answer
         """An answer that is no success."""
@@ -56,7 +59,7 @@ class Failures:
         """Prometheus' kind of error and its message, or the beginning of whatever came."""
         try:
             answer = json.loads(body)
-            return str(answer.get("errorType", "")), self.excerpt(str(answer["error"]))
+            return str(answer.get("errorType", "")), self.excerpt(str(answer["error"]), LONGEST_MESSAGE)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return "", self.excerpt(body[: 4 * LONGEST_EXCERPT].decode(errors="replace"))
 
