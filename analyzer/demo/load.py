@@ -15,7 +15,7 @@ NOWHERE: Final = ""
 _SERVER_ERROR: Final = 500
 _IDLE: Final = 0.05  # seconds between looks at the rate while there is none
 _KEEP_IDLE: Final = 5.0  # seconds
-_LATE: Final = 1.0  # seconds of arrears that are still caught up
+_LATE: Final = 0.25  # seconds of arrears that are caught up; after a longer pause of the machine the rest is shed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,10 @@ class Counts:
 class Load:
     """Sends `rate` requests per second, evenly, round-robin to whatever endpoints are ready. Use it as `async with`.
 
-    Open-loop: a slow answer does not slow the next request down, as with real users. At most `concurrency` requests are
-    under way; those that would be above it are not sent but counted in `shed`. `endpoints` gives base URLs and is asked
-    for each request. `rate` can be set at any time; 0 pauses. Leaving it waits for the requests under way.
+    Open-loop: a slow answer does not slow the next request down, as with real users. Requests that were due but not
+    sent are counted in `shed`: those above `concurrency` under way, and those of a time in which this process could not
+    run. `endpoints` gives base URLs and is asked for each request. `rate` can be set at any time; 0 pauses. Leaving it
+    waits for the requests under way.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Load:
         rate: float,
         *,
         path: str = "/",
-        concurrency: int = 256,
+        concurrency: int = 128,
         timeout: float = 10.0,
     ) -> None:
         self.rate = rate
@@ -128,9 +129,13 @@ class Load:
         due = time.monotonic()
         while not self._stopping:
             now = time.monotonic()
-            due = max(due, now - _LATE) if self.rate > 0 else now + _IDLE
+            if self.rate <= 0:
+                due = now + _IDLE
             while due <= now:
-                self._send_next(send)
+                if due < now - _LATE:
+                    self.shed += 1
+                else:
+                    self._send_next(send)
                 due += 1 / self.rate
             await asyncio.sleep(min(due - now, _IDLE))
 

@@ -67,9 +67,14 @@ def encode(registry: CollectorRegistry, native: dict[str, NativeHistogram]) -> b
 @cache
 def message(name: str) -> Any:  # noqa: ANN401 -- the types are made at run time; there is nothing to name
     """The class of a message of the format, such as `MetricFamily`."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    return pool
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
@@ -135,7 +140,7 @@ def _add_native(histogram: Any, native: NativeHistogram) -> None:  # noqa: ANN40
     histogram.schema = native.schema
     histogram.zero_threshold = native.zero_threshold
     histogram.zero_count = native.zero_count
-    for span in native.spans() or ():
+    for span in native.spans():
         histogram.positive_span.add(offset=span.offset, length=span.length)
     histogram.positive_delta.extend(native.deltas())
 

@@ -28,6 +28,7 @@ class Server:
             log_level="critical",  # a killed request is no news here
             access_log=False,
             server_header=False,
+            date_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
         )
@@ -51,7 +52,7 @@ class Server:
     async def stop(self) -> None:
         """Accept nothing new, answer what is under way (for at most five seconds), and end."""
         if self._serving is not None:
-            self._server.should_exit = True
+            self._server.ending.set()
             await self._serving
             self._serving = None
 
@@ -74,16 +75,19 @@ class Server:
 
 
 class _Embedded(uvicorn.Server):
-    """Leaves the signals to the program that it is a part of, and tells when it listens."""
+    """Leaves the signals to the program that it is a part of, tells when it listens, and hears at once when to end."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.servers = []
-        self.listening = asyncio.Event()
+        self.listening, self.ending = asyncio.Event(), asyncio.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        await self.ending.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
