@@ -37,6 +37,13 @@ def test_a_drifting_history_widens_both_limits() -> None:
     assert fail_limit(n[:2], e[:2], Null(1.1), 0.01).rate < 1.1 * 0.02  # two blocks tell no drift
 
 
+def test_blocks_that_differ_no_more_than_chance_widen_nothing() -> None:
+    n, e = np.full(6, 10_000.0), np.array([86, 113, 104, 85, 112, 97.0])
+    statistic = ((e - e.mean()) ** 2 / e.mean()).sum()
+    assert 6.5 < statistic < chi2.ppf(0.9, 5)
+    assert fail_limit(n, e, Null(1.0), 0.01).rate == pytest.approx(beta.ppf(0.999, e.sum() + 1, n.sum() - e.sum()))
+
+
 def test_a_huge_history_is_taken_for_certain() -> None:
     found = fail_limit(*CALM, Null(1.1), alpha=0.01, known=True)
     assert found.rate == pytest.approx(1.1 * 0.01)

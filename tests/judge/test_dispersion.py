@@ -87,33 +87,45 @@ def test_moods_that_last_are_seen_in_the_persistence() -> None:
     assert np.median(shuffled.s) < 1.5
 
 
-def test_persistence_is_that_of_the_formulas() -> None:
-    """One history worked out by plain loops."""
+def effect(u: Array, v: Array) -> tuple[float, float]:
+    t = sum(v) ** 2 / sum(v**2)
+    return sum(u**2) / sum(v) * t / max(t - 1, 0.5), t
+
+
+@pytest.mark.parametrize(
+    ("pattern", "winner"), [("moods", "r"), ("swing", 16), ("pairs", 4), ("steps", 8), ("calm", "none")]
+)
+def test_persistence_is_that_of_the_formulas(pattern: str, winner: object) -> None:
+    """Histories worked out by plain loops, in which each of the candidates is the largest once."""
     rng = np.random.default_rng(11)
     n_1, n_2 = rng.poisson(300, 163).astype(float), rng.poisson(500, 163).astype(float)
     e_1, e_2 = rng.binomial(n_1.astype(int), 0.05) * 1.0, rng.binomial(n_2.astype(int), 0.04) * 1.0
-    e_1[80:90] *= 4
+    at = np.arange(163)[::-1]
+    saw, moods = np.where(at % 2, 7.0, -7.0), np.repeat(rng.standard_normal(82), 2)[:163]
+    e_1 += {
+        "moods": 9 * moods,
+        "swing": saw + np.where(at // 16 % 2, 12.0, 0.0),
+        "pairs": saw + np.where(at // 4 % 2, 14.0, 0.0),
+        "steps": saw + np.where(at // 8 % 2, 12.0, 0.0),
+        "calm": saw,
+    }[pattern]
+    e_1 = np.maximum(e_1, 0.0)
     rho = (sum(e_1 * n_2 / (n_1 + n_2)) + 0.5) / (sum(e_2 * n_1 / (n_1 + n_2)) + 0.5)
     theta = rho * n_1 / (rho * n_1 + n_2)
     u, v = e_1 - (e_1 + e_2) * theta, (e_1 + e_2) * theta * (1 - theta)
-
-    def effect(u: Array, v: Array) -> tuple[float, float]:
-        t = sum(v) ** 2 / sum(v**2)
-        return sum(u**2) / sum(v) * t / max(t - 1, 0.5), t
-
     raw, t = effect(u, v)
     phi = max(1, (raw * t + 1) / (t + 1))
-    s = 1.0
+    candidates: dict[object, float] = {"none": 1.0}
     for k in (4, 8, 16):
         ends = range(163, 163 % k, -k)
         block, count = effect(np.array([sum(u[i - k : i]) for i in ends]), np.array([sum(v[i - k : i]) for i in ends]))
-        s = max(s, 1 + count / (count + 4) * (block / phi - 1))
+        candidates[k] = 1 + count / (count + 4) * (block / phi - 1)
     z = u / np.sqrt(v)
     r = sum(z[1:] * z[:-1]) / sum(z**2)
-    assert r > 2.5 / np.sqrt(t)
-    s = max(s, (1 + r) / (1 - r))
+    candidates["r"] = (1 + r) / (1 - r) if r > 2.5 / np.sqrt(t) else 1.0
+    assert max(candidates, key=lambda name: candidates[name]) == winner
     prior = learn_prior(n_1, e_1, n_2, e_2)
-    assert (prior.phi, prior.nu, prior.s, prior.trim) == pytest.approx((phi, 30, s, False))
+    assert (prior.phi, prior.nu, prior.s, prior.trim) == pytest.approx((phi, 30, candidates[winner], False))
 
 
 def test_a_history_with_hardly_an_event_knows_little_and_trims() -> None:
@@ -151,6 +163,17 @@ def test_the_run_corrects_its_prior() -> None:
     assert phi > 5
     doubled, _ = posterior(Prior(1.0, 10.0, 2.0, trim=False), noisy)
     assert doubled == pytest.approx(2 * phi)
+
+
+def test_the_correction_is_that_of_the_formulas() -> None:
+    rng = np.random.default_rng(19)
+    rows = np.stack([np.full(9, 500.0), rng.integers(5, 60, 9), np.full(9, 700.0), rng.integers(5, 60, 9)])
+    u, v = residuals(rows)
+    t = v.sum() ** 2 / (v**2).sum()
+    phi, nu = posterior(Prior(1.7, 12.0, 1.5, trim=False), rows)
+    assert nu == pytest.approx(12 + t - 1)
+    assert phi == pytest.approx(1.5 * (12 * 1.7 + t * (u**2).sum() / v.sum()) / (12 + t - 1))
+    assert phi > 5
 
 
 def test_one_pod_lends_its_odd_and_even_intervals() -> None:

@@ -42,6 +42,18 @@ def test_the_prior_sees_moods_that_last(rho: float, least: float) -> None:
     assert np.median(prior.long_run) > least  # the truth: 0.01 (1 + rho) / (1 - rho)
 
 
+def test_the_prior_is_that_of_the_formulas() -> None:
+    """A sawtooth on slow steps: next to no lag-one autocorrelation, and long means that vary."""
+    at = np.arange(243)[::-1]
+    y = np.where(at % 2, 0.06, -0.06) + np.where(at // 16 % 2, 0.1, 0.0) + 0.01 * np.random.default_rng(20).random(243)
+    prior = learn_gauge(y)
+    assert prior is not None
+    blocks = np.array([y[243 - 16 * (i + 1) : 243 - 16 * i].mean() for i in range(15)])
+    assert prior.long_run == pytest.approx(16 * blocks.var(ddof=1))
+    assert prior.long_run > 3 * prior.variance / 2
+    assert prior.variance == pytest.approx(y.var(ddof=1))
+
+
 def test_the_prior_has_floors_and_needs_a_history() -> None:
     still = learn_gauge(np.zeros(100))
     assert still is not None

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.special import betaln
+from scipy.stats import norm
 
 from analyzer.judge.intervals import rate_interval, ratio_interval
 
@@ -61,6 +63,25 @@ def test_deflation_and_confidence_widen_it(phi: float, nu: float, alpha: float) 
     assert dull.low <= sharp.low + 1e-9 < sharp.high <= dull.high + 1e-9
 
 
+@pytest.mark.parametrize(("phi", "nu"), [(1.0, 1e9), (2.5, 8.0)])
+def test_the_ends_of_the_ratio_are_where_the_mixture_reaches_the_bar(phi: float, nu: float) -> None:
+    data = np.array([[500.0, 700], [9, 14], [800, 900], [10, 6]])
+    found = ratio_interval(data, 0.02, phi, nu)
+
+    def log_likelihood(x: float) -> float:
+        odds = np.exp(x) * data[0] / data[2]
+        return float((data[1] * np.log(odds / (1 + odds)) - data[3] * np.log(1 + odds)).sum())
+
+    for end in (found.low, found.high):
+
+        def integrand(x: float, end: float = end) -> float:
+            gain = log_likelihood(x) - log_likelihood(np.log(end))
+            deflated = nu / 2 * np.log1p(2 * gain / (nu * phi)) if gain > 0 else gain
+            return float(np.exp(deflated) * norm.pdf(x))
+
+        assert quad(integrand, -8, 8, limit=200)[0] == pytest.approx(50, rel=1e-4)
+
+
 def test_the_ratio_is_covered_at_all_looks_together() -> None:
     rng = np.random.default_rng(17)
     missed = 0
@@ -83,7 +104,7 @@ def test_a_rate_has_the_closed_form_without_deflation(n: float, e: float) -> Non
     assert found.estimate == e / n
     for end in {found.low, found.high} - {0.0, 1.0}:
         log_e = betaln(e + 0.5, n - e + 0.5) - betaln(0.5, 0.5) - e * np.log(end) - (n - e) * np.log1p(-end)
-        assert log_e == pytest.approx(np.log(100), abs=0.01)
+        assert log_e == pytest.approx(np.log(100), abs=1e-3)
     assert (found.low == 0) == (e == 0)
     assert (found.high == 1) == (e == n)
 

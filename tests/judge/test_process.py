@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from analyzer.judge.bets import FAIL_GRID, PASS_GRID, likelihood_gains
 from analyzer.judge.dispersion import NO_HISTORY, Prior
 from analyzer.judge.null import Null
 from analyzer.judge.process import Evidence, Setting, advance, start
@@ -146,6 +147,55 @@ def test_one_burst_cannot_decide_alone_without_history() -> None:
     careful = Setting(Null(1.1, 5e-4), Null(1.5, 1e-3), prior=NO_HISTORY)
     assert fold(trusting, start(trusting), burst).sup_fail > np.log(100)
     assert fold(careful, start(careful), burst).sup_fail < np.log(20)
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_the_e_value_is_that_of_the_formulas(*, trim: bool) -> None:
+    """Two intervals worked out by plain loops; the guess of the baseline's rate comes from before."""
+    setting = Setting(Null(1.1), Null(1.5), prior=Prior(1.6, 9.0, 1.4, trim=trim))
+    intervals = [(400.0, 12.0, 500.0, 6.0), (300.0, 5.0, 450.0, 6.0)]
+    found = fold(setting, start(setting), intervals)
+    phi, nu = float(found.phi), float(found.nu)
+
+    def deflated(gain: float) -> float:
+        return nu / 2 * np.log(1 + 2 * gain / (nu * phi)) if gain > 0 else gain
+
+    for side, grid, a, sign in (("fail", FAIL_GRID, 1.1, 1), ("pass", PASS_GRID, 1.5, -1)):
+        total = 0.0
+        for g, weight in zip(grid.multiples, np.exp(grid.log_weights), strict=True):
+            single = []
+            for n_c, e_c, n_b, e_b in intervals:
+                t0, t1 = a * n_c / (a * n_c + n_b), g * a * n_c / (g * a * n_c + n_b)
+                single.append(e_c * np.log(t1 / t0) + e_b * np.log((1 - t1) / (1 - t0)))
+            total += weight / 2 * np.exp(deflated(sum(single) - max(0.0, *single) * trim))
+        for stake in np.linspace(0.05, 0.98, 16):
+            gain = 0.0
+            for n_c, e_c, n_b, e_b in intervals:
+                theta, share = a * n_c / (a * n_c + n_b), e_c / (e_c + e_b)
+                gain += np.log1p(stake * ((share - theta) / theta if sign > 0 else (theta - share) / (1 - theta)))
+            total += np.exp(gain / 1.4 if gain > 0 else gain) / 32
+        assert getattr(found, f"log_e_{side}") == pytest.approx(np.log(total))
+
+
+def test_bets_know_the_baseline_of_earlier_intervals_only() -> None:
+    setting = Setting(Null(1.1, 1e-3), Null(1.5, 2e-3), prior=KNOWN)
+    first, second = np.array([400.0, 12, 500, 25]), np.array([300.0, 5, 450, 6])
+    one = fold(setting, start(setting), [tuple(first)])
+    gains = likelihood_gains(Null(1.1, 1e-3).lifted(), FAIL_GRID, np.array(2e-3), first)
+    np.testing.assert_allclose(one.fail.likelihood[0], gains)
+    two = fold(setting, one, [tuple(second)])
+    guess = np.array(25.5 / (500 + 250))
+    more = likelihood_gains(Null(1.1, 1e-3).lifted(), FAIL_GRID, guess, second)
+    np.testing.assert_allclose(two.fail.likelihood[0], gains + more)
+
+
+def test_the_largest_value_ever_is_kept() -> None:
+    setting = Setting(Null(1.1), Null(1.5), prior=KNOWN)
+    up = fold(setting, start(setting), release(11, 10, 0.03, 0.01))
+    down = fold(setting, up, release(12, 30, 0.01, 0.03))
+    assert down.log_e_fail < 0 < up.log_e_fail
+    assert down.sup_fail >= up.log_e_fail
+    assert down.sup_pass == pytest.approx(down.log_e_pass) != 0
 
 
 @given(
