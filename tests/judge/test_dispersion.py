@@ -93,7 +93,8 @@ def effect(u: Array, v: Array) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "winner"), [("moods", "r"), ("swing", 16), ("pairs", 4), ("steps", 8), ("calm", "none")]
+    ("pattern", "winner"),
+    [("moods", "r"), ("swing", 16), ("pairs", 4), ("steps", 8), ("calm", "none"), ("faint", "none")],
 )
 def test_persistence_is_that_of_the_formulas(pattern: str, winner: object) -> None:
     """Histories worked out by plain loops, in which each of the candidates is the largest once."""
@@ -108,6 +109,7 @@ def test_persistence_is_that_of_the_formulas(pattern: str, winner: object) -> No
         "pairs": saw + np.where(at // 4 % 2, 14.0, 0.0),
         "steps": saw + np.where(at // 8 % 2, 12.0, 0.0),
         "calm": saw,
+        "faint": 20 * np.cos(1.42 * at),
     }[pattern]
     e_1 = np.maximum(e_1, 0.0)
     rho = (sum(e_1 * n_2 / (n_1 + n_2)) + 0.5) / (sum(e_2 * n_1 / (n_1 + n_2)) + 0.5)
@@ -122,6 +124,7 @@ def test_persistence_is_that_of_the_formulas(pattern: str, winner: object) -> No
         candidates[k] = 1 + count / (count + 4) * (block / phi - 1)
     z = u / np.sqrt(v)
     r = sum(z[1:] * z[:-1]) / sum(z**2)
+    assert r > 0 or pattern != "faint"
     candidates["r"] = (1 + r) / (1 - r) if r > 2.5 / np.sqrt(t) else 1.0
     assert max(candidates, key=lambda name: candidates[name]) == winner
     prior = learn_prior(n_1, e_1, n_2, e_2)

@@ -59,6 +59,9 @@ def test_the_prior_has_floors_and_needs_a_history() -> None:
     assert still is not None
     assert (still.variance, still.long_run) == pytest.approx((0.0004, 0.0004))
     assert learn_gauge(np.zeros(5)) is None
+    long = learn_gauge(np.random.default_rng(3).standard_normal(2500))
+    assert long is not None
+    assert long.nu == 30
     short = learn_gauge(np.random.default_rng(3).standard_normal(10))
     assert short is not None
     assert short.nu == 9
@@ -87,14 +90,14 @@ def test_false_alarms_at_the_boundary_stay_below_their_probability(rho: float) -
 
 def test_the_e_value_is_the_deflated_mixture() -> None:
     y = np.array([0.5, 0.3, 0.6])
-    seen = fold(SETTING, gauge.start(), y)
+    seen = fold(GaugeSetting(0.1, None, GaugePrior(0.01, 0.012, 9.0)), gauge.start(), y)
     n, mean = 3, y.mean()
-    phi = max(1, (30 + ((y - mean) ** 2).sum() / 0.01) / 32)
+    phi = max(1, (9 + ((y - mean) ** 2).sum() / 0.01) / 11)
     shifts = np.geomspace(0.03, 2, 16)
     gains = (shifts * n * (mean - np.log(1.1)) - n * shifts**2 / 2) / 0.012
     assert (gains > 0).any()
     assert (gains < 0).any()
-    deflated = np.where(gains > 0, 15 * np.log(1 + 2 * np.maximum(gains, 0) / (30 * phi)), gains)
+    deflated = np.where(gains > 0, 4.5 * np.log(1 + 2 * np.maximum(gains, 0) / (9 * phi)), gains)
     assert np.exp(seen.log_e_fail) == pytest.approx(np.exp(deflated).mean())
 
 
@@ -122,6 +125,16 @@ def test_without_history_no_e_value_moves_and_an_interval_is_shown() -> None:
     nothing = gauge.interval(setting, gauge.start(), 0.05)
     assert (nothing.low, nothing.high) == (0, inf)
     assert isnan(nothing.estimate)
+
+
+def test_blocks_are_means_of_whole_blocks() -> None:
+    y = np.random.default_rng(21).standard_normal(27)
+    seen = fold(GaugeSetting(0.1, block=8), gauge.start(), y)
+    means = y[:24].reshape(3, 8).mean(axis=1)
+    assert (seen.blocks, seen.filled) == (3, 3)
+    assert seen.block_mean == pytest.approx(means.mean())
+    assert seen.block_squares == pytest.approx(((means - means.mean()) ** 2).sum())
+    assert seen.filling == pytest.approx(y[24:].sum())
 
 
 def test_the_interval_agrees_with_the_e_process() -> None:
