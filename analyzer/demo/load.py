@@ -9,12 +9,13 @@ from typing import Final, Self
 
 import httpx
 
+from analyzer.demo.clients import Clients
+
 NOWHERE: Final = ""
 """The key of requests for which there was no endpoint."""
 
 _SERVER_ERROR: Final = 500
 _IDLE: Final = 0.05  # seconds between looks at the rate while there is none
-_KEEP_IDLE: Final = 5.0  # seconds
 _LATE: Final = 0.25  # seconds of arrears that are caught up; after a longer pause of the machine the rest is shed
 
 
@@ -118,12 +119,8 @@ class Load:
         await self.stop()
 
     async def _send_all(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_KEEP_IDLE)
-        async with (
-            httpx.AsyncClient(limits=limits, timeout=self._timeout, trust_env=False) as client,
-            asyncio.TaskGroup() as under_way,
-        ):
-            await self._pace(lambda endpoint: under_way.create_task(self._request(client, endpoint)))
+        async with Clients.open(self._timeout) as clients, asyncio.TaskGroup() as under_way:
+            await self._pace(lambda endpoint: under_way.create_task(self._request(clients, endpoint)))
 
     async def _pace(self, send: Callable[[str], object]) -> None:
         due = time.monotonic()
@@ -153,9 +150,10 @@ class Load:
             self.counts[endpoint].sent += 1
             send(endpoint)
 
-    async def _request(self, client: httpx.AsyncClient, endpoint: str) -> None:
+    async def _request(self, clients: Clients, endpoint: str) -> None:
         try:
-            response = await client.get(endpoint + self._path)
+            with clients.lend() as client:
+                response = await client.get(endpoint + self._path)
         except httpx.HTTPError:
             self.counts[endpoint].end(ok=False)
         else:
