@@ -1,8 +1,10 @@
 """Statistics: what counts of two sides say, however often one looks. Pure and deterministic, everything in logs.
 
+arrays        their type, sums in log space, their way to JSON
 null          what a rule tolerates, and the projection of an alternative on it
 bets          bets of one interval against a null: likelihood bets and share bets
 dispersion    how much noisier than independent requests the service is: learned from history, corrected in the run
+ledger        what the bets of one side have gained, and the mixture of them
 process       the e-process of one rule: a fold over intervals
 merging       short windows gathered until there is something to compare
 intervals     anytime-valid confidence intervals for the ratio of two rates, and for one rate

@@ -11,9 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyzer.judge.arrays import Array, array, logsumexp, plain
-from analyzer.judge.bets import FAIL_GRID, PASS_GRID, STAKES, Grid, baseline_guess, likelihood_gains, share_gains
-from analyzer.judge.dispersion import NO_HISTORY, Prior, add_row, deflate, posterior
+from analyzer.judge.arrays import Array, array, plain
+from analyzer.judge.bets import FAIL_GRID, PASS_GRID, baseline_guess
+from analyzer.judge.dispersion import NO_HISTORY, Prior, add_row, posterior
+from analyzer.judge.ledger import Ledger, Side
 from analyzer.judge.null import Null
 
 RESTART_EVERY = 10
@@ -48,116 +49,12 @@ class Setting:
         return max(self.fail.d if self.fail else 0.0, self.pass_.d if self.pass_ else 0.0, 1e-4)
 
     @cached_property
-    def sides(self) -> "tuple[_Side | None, _Side | None]":
+    def sides(self) -> tuple[Side | None, Side | None]:
         """Fail side and pass side."""
         return (
-            _Side(self.fail, FAIL_GRID, self.shares, self.restarts) if self.fail else None,
-            _Side(self.pass_, PASS_GRID, self.shares, 0) if self.pass_ else None,
+            Side(self.fail, FAIL_GRID, self.shares, self.restarts) if self.fail else None,
+            Side(self.pass_, PASS_GRID, self.shares, 0) if self.pass_ else None,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Ledger:
-    """Accumulated gains of one side's bets, shape (…, starts, bets): the start at 0 and each restart so far.
-
-    `best` is each likelihood bet's best single interval since its start, at least 0: what `trim` takes away.
-    """
-
-    likelihood: Array
-    best: Array
-    share: Array
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...], bets: int, stakes: int) -> Self:
-        """Before the first interval."""
-        return cls(np.zeros((*shape, 1, bets)), np.zeros((*shape, 1, bets)), np.zeros((*shape, 1, stakes)))
-
-    def restarted(self) -> "Ledger":
-        """With one more start, now."""
-        return Ledger(*(np.concatenate([x, np.zeros_like(x[..., :1, :])], axis=-2) for x in self._arrays))
-
-    def gained(self, likelihood: Array, share: Array) -> "Ledger":
-        """With one interval's gains, (…, bets) and (…, stakes), added to every start."""
-        gain = likelihood[..., None, :]
-        return Ledger(self.likelihood + gain, np.maximum(self.best, gain), self.share + share[..., None, :])
-
-    @property
-    def _arrays(self) -> tuple[Array, Array, Array]:
-        return self.likelihood, self.best, self.share
-
-    def to_json(self) -> list[Any]:
-        """Plain values, exact."""
-        return [plain(x) for x in self._arrays]
-
-    @classmethod
-    def from_json(cls, values: list[Any]) -> Self:
-        """The ledger that `to_json` wrote."""
-        return cls(*(array(x) for x in values))
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One side of a rule: its null, its bets, and their weights."""
-
-    null: Null
-    grid: Grid
-    shares: bool
-    restarts: int
-
-    @cached_property
-    def lifted(self) -> Null:
-        return self.null.lifted()
-
-    @cached_property
-    def stakes(self) -> Array:
-        """Share bets are placed only where the ratio alone matters."""
-        return STAKES if self.shares and self.null.is_relative and not self.null.is_limit else STAKES[:0]
-
-    @cached_property
-    def log_weights(self) -> Array:
-        """Of all bets of one start: likelihood bets, then share bets, half of the weight each where there are both."""
-        if not self.stakes.size:
-            return self.grid.log_weights
-        shares = np.full(self.stakes.size, -np.log(2 * self.stakes.size))
-        return np.concatenate([self.grid.log_weights - np.log(2), shares])
-
-    def empty(self, shape: tuple[int, ...]) -> Ledger:
-        return Ledger.empty(shape, self.grid.multiples.size, self.stakes.size)
-
-    def add(self, ledger: Ledger, guess: Array, counts: Array) -> Ledger:
-        share = share_gains(self.null, self.grid, counts) if self.stakes.size else np.zeros((*counts.shape[:-1], 0))
-        return ledger.gained(likelihood_gains(self.lifted, self.grid, guess, counts), share)
-
-    def log_e(self, ledger: Ledger, phi: Array, nu: Array, prior: Prior) -> Array:
-        """The mixture over bets and starts; restarts still to come hold their weight as cash."""
-        likelihood = ledger.likelihood
-        if np.any(prior.trim):
-            likelihood = likelihood - ledger.best * _over_bets(prior.trim)
-        logs = deflate(likelihood, _over_bets(phi), _over_bets(nu))
-        if self.stakes.size:
-            share = np.maximum(ledger.share, 0.0) / _over_bets(prior.s) + np.minimum(ledger.share, 0.0)
-            logs = np.concatenate([logs, share], axis=-1)
-        logs = logs + self.log_weights
-        if not self.restarts:
-            return logsumexp(logs, axis=(-2, -1))
-        return self._over_starts(logsumexp(logs))
-
-    def _over_starts(self, logs: Array) -> Array:
-        """Half for the first start, half for the restarts, started (…, starts) or not."""
-        started = logs.shape[-1] - 1
-        weights = np.full(started + 1, 0.5 / self.restarts)
-        weights[0] = 0.5
-        sums = logs + np.log(weights)
-        waiting = self.restarts - started
-        if waiting:
-            cash = np.full((*logs.shape[:-1], 1), np.log(0.5 * waiting / self.restarts))
-            sums = np.concatenate([sums, cash], axis=-1)
-        return logsumexp(sums)
-
-
-def _over_bets(value: ArrayLike) -> Array:
-    """With two trailing axes, to be broadcast over starts and bets."""
-    return array(value)[..., None, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +170,7 @@ def advance(
     return _weigh(setting, seen)
 
 
-def _restarts_now(side: _Side, interval: int) -> bool:
+def _restarts_now(side: Side, interval: int) -> bool:
     return interval > 0 and interval % RESTART_EVERY == 0 and interval // RESTART_EVERY <= side.restarts
 
 
