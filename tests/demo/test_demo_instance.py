@@ -1,6 +1,7 @@
 """An instance serves what it draws, counts it, dies, and comes back."""
 
 import asyncio
+import socket
 import time
 
 import httpx
@@ -50,6 +51,15 @@ async def test_a_request_takes_as_long_as_was_drawn_and_is_measured_so() -> None
         await codes(instance, 1)
         elapsed = time.perf_counter() - begin
     assert 0.06 <= instance.tally.seconds <= elapsed
+
+
+async def test_answers_are_not_held_back_by_nagles_algorithm() -> None:
+    async with Instance(GOOD) as instance, httpx.AsyncClient(trust_env=False) as client:
+        await client.get(instance.url)  # keeps its connection
+        assert instance._server is not None
+        [connection] = instance._server._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_every_path_and_method_is_a_request_but_metrics_and_readiness_are_not() -> None:
