@@ -13,19 +13,19 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each way to end
     """Run one command; returns the exit code, and prints what went wrong on standard error."""
-    import click
+    import typer
 
     from analyzer.cli.app import app
     from analyzer.errors import CanaryError, RecordError, UsageError
 
     try:
         result = app(arguments, prog_name="canary", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
+    except typer.Exit as leaving:
         return leaving.exit_code
-    except click.ClickException as error:
-        error.show()
-        return int(Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        message = error.format_message()
+        return _say(f"{message} (canary --help tells more)", Exit.USAGE) if message else int(Exit.USAGE)
+    except (typer.Abort, KeyboardInterrupt):
         return _say("stopped by Ctrl-C", Exit.INTERRUPTED)
     except (UsageError, RecordError) as error:
         return _say(str(error), Exit.USAGE)

@@ -54,7 +54,7 @@ def _is_out_of_patience(analysis: Analysis, now: float) -> bool:
     behind = [progress for progress in analysis.progress.values() if progress.read_to < analysis.deadline_at]
     if not all(progress.trouble for progress in behind):
         return False  # an analysis that began late is still catching up
-    return now >= max(analysis.deadline_at + 2 * interval, analysis.plan.started_at + max(60.0, 4 * interval))
+    return now >= max(analysis.deadline_at + 2 * interval, analysis.plan.started_at + 4 * interval)
 
 
 def _passed(now: float, reason: str) -> Decided:

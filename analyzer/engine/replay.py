@@ -1,6 +1,6 @@
 """A recorded analysis judged again: by the same rules, or by others. Pure; nothing is asked and nothing is done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.decision import decide
@@ -20,6 +20,8 @@ from analyzer.model.event import (
     Verified,
     WindowRead,
 )
+from analyzer.model.plan import Plan, Query
+from analyzer.model.reading import Absence, Missing, Reading
 from analyzer.model.report import Report
 
 
@@ -58,17 +60,60 @@ def judge_again(events: Sequence[Event]) -> Report:
 
 
 def judge_by(events: Sequence[Event], plan: Planned) -> Report:
-    """The report by another plan (other rules) over the same readings; nothing that was done then is told."""
+    """The report by another plan (other rules) over the same readings; nothing that was done then is told.
+
+    A metric of the plan hears what was recorded under the same query, whatever its name was then; one that asks for
+    something else hears that it was not recorded.
+    """
+    heard = _Heard(planned(events).plan, plan.plan)
     analysis = _decide(begin(plan), plan.at)
     for event in events[1:]:
-        match event:
-            case HistoryRead() | WindowRead() | Troubled():
-                analysis = _decide(advance(analysis, event), event.at)
-            case Ended():
-                analysis = advance(_decide(analysis, event.at), event)
-            case _:
-                analysis = _decide(analysis, event.at)
+        for told in heard.translate(event):
+            analysis = _decide(advance(analysis, told), event.at)
+        analysis = _decide(analysis, event.at)
     return report(analysis)
+
+
+class _Heard:
+    """What the metrics of another plan hear of a recording."""
+
+    def __init__(self, recorded: Plan, other: Plan) -> None:
+        self._names: dict[str, list[str]] = {query.metric: [] for query in recorded.queries}
+        self._unrecorded: list[str] = []
+        definitions = {_definition(query): query.metric for query in recorded.queries}
+        for query in other.queries:
+            known = definitions.get(_definition(query))
+            (self._names[known] if known is not None else self._unrecorded).append(query.metric)
+        self._first = recorded.queries[0].metric if recorded.queries else ""
+
+    def translate(self, event: Event) -> Iterator[Event]:
+        """The event in the other plan's names; decisions and acts are left out."""
+        match event:
+            case WindowRead():
+                for name in self._names.get(event.reading.metric, ()):
+                    reading = event.reading.model_copy(update={"metric": name})
+                    yield event.model_copy(update={"reading": reading})
+                if event.reading.metric == self._first:
+                    yield from (_not_recorded(event, name) for name in self._unrecorded)
+            case HistoryRead():
+                for name in self._names.get(event.history.metric, ()):
+                    yield event.model_copy(update={"history": event.history.model_copy(update={"metric": name})})
+            case Troubled():
+                for name in self._names.get(event.metric, ()):
+                    yield event.model_copy(update={"metric": name})
+            case Ended():
+                yield event
+
+
+def _definition(query: Query) -> str:
+    """What a query asks for, whatever it is called."""
+    return query.model_copy(update={"metric": "", "rendered": {}}).model_dump_json()
+
+
+def _not_recorded(event: WindowRead, metric: str) -> WindowRead:
+    missing = Missing(why=Absence.NOT_RECORDED, detail="the recording has not asked for it")
+    reading = Reading(metric=metric, window=event.reading.window, canary=missing, baseline=missing)
+    return WindowRead(at=event.at, reading=reading)
 
 
 def _agree(analysis: Analysis, recorded: Decided | None) -> bool:

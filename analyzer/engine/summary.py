@@ -85,6 +85,9 @@ def _reason(analysis: Analysis) -> str:
 
 def _unfinished(analysis: Analysis) -> str:
     so_far = judge.reason_undecided(analysis.assessment)
+    troubles = [progress.trouble.detail for progress in analysis.progress.values() if progress.trouble]
+    if troubles:
+        so_far += f"; {troubles[0]}"
     if analysis.ended is None:
         return so_far
     after = show_duration(max(0.0, analysis.ended.at - analysis.plan.started_at))

@@ -11,8 +11,9 @@ import numpy as np
 
 from analyzer.judge.combination import Combination, combine
 from analyzer.judge.rules.margins import margins
-from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, name_of, weight_of
+from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, weight_of
 from analyzer.judge.rules.selection import rule_state
+from analyzer.model.consistency import rule_name
 from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.plan import Plan
 from analyzer.model.reading import History, Reading
@@ -49,7 +50,7 @@ def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
     metric = rule.metric if isinstance(rule, MetricRule) else HEALTH_OF_TARGETS
     query = next(query for query in plan.queries if query.metric == metric)
     return Terms(
-        name=name_of(rule),
+        name=rule_name(rule, query.kind),
         metric=metric,
         query=query,
         critical=rule.critical,

@@ -24,13 +24,11 @@ from analyzer.judge.rules.strand import Strand
 from analyzer.judge.rules.threshold import quantile_of
 from analyzer.judge.stretch import Plan
 from analyzer.model import reading as model
+from analyzer.model.defaults import QUANTILE
 from analyzer.model.judgement import Evidence, Interval, SideEvidence, Standing
 from analyzer.model.reading import History, Missing, Reading
 from analyzer.model.ruleset import Comparison, MetricRule
 from analyzer.model.units import show_level, show_share
-
-QUANTILE = 0.99
-"""Where a rule names none (judge.md §13)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,17 +3,11 @@
 from dataclasses import dataclass
 
 from analyzer.judge.null import Null
+from analyzer.model.defaults import TOLERANCES
 from analyzer.model.ruleset import Direction, MetricRule, Tolerance
 
-TOLERANCES = {
-    "ratio": (Tolerance(relative=0.10, absolute=0.0005), Tolerance(relative=0.50, absolute=0.001)),
-    "histogram": (Tolerance(relative=0.05), Tolerance(relative=0.30)),
-    "gauge": (Tolerance(relative=0.10), Tolerance(relative=0.30)),
-}
-"""By the kind of the metric: what is tolerated, and the margin to pass within, where a rule says neither."""
-
 OF_GOOD_EVENTS = (Tolerance(absolute=0.005), Tolerance(absolute=0.01))
-"""The same for a share of good events: half of them missing is no margin that anybody means."""
+"""As TOLERANCES, for a share of good events: half of them missing is no margin that anybody means."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ def margins(rule: MetricRule, kind: str) -> Margins:
     if of_good and rule.tolerance is not None:
         usual_within = Tolerance()
     tolerated = rule.tolerance or usual
-    within = rule.pass_within or Tolerance(
+    within = rule.pass_within or Tolerance.model_construct(  # may be above 100 %, which nobody may write bare
         relative=max(usual_within.relative, 2 * tolerated.relative),
         absolute=max(usual_within.absolute if kind == "ratio" else 0.0, 2 * tolerated.absolute),
     )

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 from analyzer.model.judgement import Evidence, Standing
 from analyzer.model.plan import Query
 from analyzer.model.reading import History, Missing, Reading
-from analyzer.model.ruleset import HealthRule, MetricRule, Rule
+from analyzer.model.ruleset import MetricRule, Rule
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,6 @@ class RuleState(Protocol):
         ...
 
 
-def name_of(rule: Rule) -> str:
-    """How a rule is called in answers."""
-    if rule.name:
-        return rule.name
-    if isinstance(rule, HealthRule):
-        return f"health:{rule.health}"
-    if rule.quantile is not None:
-        return f"{rule.metric}-p{_percent(rule.quantile)}"
-    return rule.metric
-
-
 def weight_of(rule: Rule) -> float:
     """The rule's share of the false-alarm probability, before all shares are made to sum to 1."""
     if rule.weight is not None:
@@ -114,7 +103,3 @@ def weight_of(rule: Rule) -> float:
 def is_sequential(rule: Rule) -> bool:
     """Whether the rule takes part in the combined e-value."""
     return isinstance(rule, MetricRule) and rule.judge == "sequential"
-
-
-def _percent(quantile: float) -> str:
-    return f"{round(quantile * 100, 6):g}".replace(".", "")
