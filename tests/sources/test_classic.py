@@ -26,6 +26,12 @@ def test_when_one_bucket_drops_all_began_anew() -> None:
     assert BUCKETS.increase(before, after) == after
 
 
+def test_a_reset_shows_in_any_bucket() -> None:
+    # Since the reset there was more than before it, but of another kind: the total has not dropped.
+    before, after = classic((0.1, 5), (1, 8), (INF, 9)), classic((0.1, 1), (1, 12), (INF, 20))
+    assert BUCKETS.increase(before, after) == after
+
+
 def test_other_bounds_are_counted_where_they_are_common() -> None:
     before, after = classic((0.1, 5), (1, 8), (INF, 9)), classic((0.5, 7), (1, 12), (INF, 14))
     assert BUCKETS.increase(before, after) == classic((1, 4), (INF, 5))

@@ -113,6 +113,11 @@ def test_buckets_that_a_wider_zero_bucket_swallows_have_not_dropped() -> None:
     assert (grown.low, grown.buckets) == (1, {1: 1})
 
 
+def test_a_zero_bucket_that_dropped_began_anew() -> None:
+    before, after = parse_native(as_json(0, {1: 1}, low=5)), parse_native(as_json(0, {1: 9}, low=2))
+    assert BUCKETS.increase(before, after) == after
+
+
 def test_packed_and_unpacked_it_is_the_same() -> None:
     value = parse_native(as_json(3, {-2: 4, 7: 1}, low=3))
     assert BUCKETS.unpack(BUCKETS.pack(value)) == value

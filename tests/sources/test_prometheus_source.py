@@ -387,8 +387,8 @@ async def test_a_refusal_is_an_absence_and_a_later_answer_counts_everything(worl
         query = source.query("m", ERRORS, BOTH)
         between.say(http(422, REFUSAL))
         cursor: Cursor | None = None
-        for number in range(2):
-            start = UPGRADE + 60 * number
+        for number in range(20):  # for longer than anything is looked back for
+            start = UPGRADE - 1140 + 60 * number
             refused, cursor = await source.read(query, world.window(start, start + 60), cursor)
             assert missing(refused.canary).why == missing(refused.baseline).why == Absence.REFUSED
             assert "no rights to see this" in missing(refused.baseline).detail
@@ -396,8 +396,8 @@ async def test_a_refusal_is_an_absence_and_a_later_answer_counts_everything(worl
             with pytest.raises(QueryRefused, match="no rights to see this"):
                 await asking
         between.hand_on()
-        reading, _ = await source.read(query, world.window(UPGRADE + 120, UPGRADE + 180), cursor)
-    assert reading.baseline == Events(total=3 * 30 * 12, bad=3 * 2 * 12)
+        reading, _ = await source.read(query, world.window(UPGRADE + 60, UPGRADE + 120), cursor)
+    assert reading.baseline == Events(total=3 * 30 * 84, bad=3 * 2 * 84)
 
 
 async def test_a_query_that_the_engine_refuses_is_told_with_its_own_words(world: World) -> None:

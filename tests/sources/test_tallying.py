@@ -101,6 +101,13 @@ def test_a_new_series_is_a_reference_or_counts_from_zero() -> None:
     assert ledger.newcomers("total/canary", [series]) == []
 
 
+def test_samples_that_are_no_numbers_are_told_once() -> None:
+    ledger = Ledger.opened(None, 0.0)
+    series = Series({}, [1000, 2000, 3000], [5.0, math.nan, 8.0])
+    assert len(ledger.count("total/canary", series, algebra=COUNTERS, end=3000, lifetimes=Lifetimes()).broken) == 1
+    assert ledger.count("total/canary", series, algebra=COUNTERS, end=4000, lifetimes=Lifetimes()).broken == []
+
+
 def test_samples_up_to_the_origin_are_references_only() -> None:
     ledger = Ledger.opened(None, 2.0)
     series = Series({}, [1000, 2000], [5.0, 7.0])

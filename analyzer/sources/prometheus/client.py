@@ -148,6 +148,7 @@ class PrometheusClient:
             exchange = Exchange()
             loop = asyncio.get_running_loop()
             work = loop.run_in_executor(self._threads, self._exchange, exchange, what, urlencode(parameters))
+            work.add_done_callback(_look_at)
             try:
                 done, _ = await asyncio.wait({work}, timeout=self._access.timeout)
             except asyncio.CancelledError:
@@ -157,8 +158,6 @@ class PrometheusClient:
                 exchange.break_off()
                 # The thread wakes up at once; only a name that is being resolved cannot be broken off.
                 await asyncio.wait({work}, timeout=1.0)
-                if work.done():
-                    work.exception()  # seen: it is the end that we made ourselves
                 raise self._failures("").timeout(f"no whole answer within {self._access.timeout:g} s")
             return work.result()
 
@@ -248,6 +247,12 @@ class PrometheusClient:
     def _failures(self, authorization: str) -> Failures:
         secrets = [*self._access.secrets(), authorization.partition(" ")[2]]
         return Failures(self._access.url, secrets, authenticates=bool(authorization))
+
+
+def _look_at(work: "asyncio.Future[Answer]") -> None:
+    """The end of an exchange that was broken off is an error that nobody waits for any more."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _is_same_place(one: str, other: str) -> bool:
