@@ -29,7 +29,7 @@ def server() -> Iterator[Misbehaving]:
         yield running
 
 
-def ask(url: str, query: str = "up", **settings: object) -> Answer:
+def ask(url: str, query: str = "up", /, **settings: object) -> Answer:
     async def asking() -> Answer:
         async with PrometheusClient(PrometheusAccess.of(url=url, **settings)) as client:
             return await client.instant(query, 1_000_123)
@@ -538,7 +538,6 @@ def test_a_ca_that_is_given_is_not_replaced_by_the_environments(papers: Path, mo
         assert ask(server.url, ca_file=papers / "ca.pem").kind == "vector"
 
 
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_certificates_are_not_looked_at_if_told_so(papers: Path) -> None:
     with misbehaving(says(http(200, vector("1"))), tls_of(papers)) as server:
         assert ask(server.url, insecure=True).kind == "vector"

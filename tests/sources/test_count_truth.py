@@ -124,6 +124,8 @@ async def outcome(launch_shared_prometheus: Launch, tmp_path_factory: pytest.Tem
         prometheus = await launch_shared_prometheus(Settings(scrapes, native_histograms=True))
         addresses = [address for job in jobs.values() for address in job.addresses()]
         await prometheus.ask.scraped(addresses, deadline=20)
+        twice = 'min(count_over_time(up{job!="slow"}[1m]))'  # from then on their intervals can be observed
+        await prometheus.ask.until(twice, lambda answer: bool(answer) and answer[0].value > 1)
         async with PrometheusSource(PrometheusAccess.of(url=prometheus.url, timeout=5.0)) as source:
             return await run_incidents(prometheus, source, jobs)
 
@@ -189,7 +191,7 @@ async def live_through(job: Job, serving: list[asyncio.Task[None]], tasks: async
     await asyncio.sleep(2)
     born = await job.start("born", "2", rate=40)
     serving.append(tasks.create_task(born.serve(7)))
-    job.tell("calm", "reset", "gone", "missed", "lost", "born", "old")
+    job.tell("calm", "reset", "gone", "missed", "born", "old")
     await asyncio.sleep(5)
     job.pods["missed"].instance.scrapeable = False
     await asyncio.sleep(1.2 * job.interval)
@@ -220,12 +222,13 @@ async def test_all_of_it_has_happened(outcome: Outcome, job: str) -> None:
     assert 0 in [value for _, value in ups[f"{job}-missed"]]
     assert series[f"{job}-gone"][-1][0] < end - 10
     lost = [at for at, _ in series[f"{job}-lost"]]
-    assert max(later - earlier for earlier, later in pairwise(lost)) > 2 * INTERVALS[job]
+    assert max(later - earlier for earlier, later in pairwise(lost)) > 1.5 * INTERVALS[job]
     assert any(reader.tries_in_vain for reader in outcome.readers.values())
 
 
 @pytest.mark.parametrize("job", [*HARD, STEADY])
 def test_the_lag_is_the_scrape_interval(outcome: Outcome, job: str) -> None:
+    """Of the slow job also where only one sample is there yet: the lag of what is not known is the same."""
     interval = INTERVALS.get(job, 2.0)
     assert outcome.readers["ratio", job].lag == pytest.approx(interval, rel=0.1)
     assert outcome.readers["histogram", job].lag == pytest.approx(interval, rel=0.1)

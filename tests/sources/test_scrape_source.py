@@ -198,7 +198,11 @@ async def test_a_broken_endpoint_hurts_no_other(
 async def test_a_slow_endpoint_is_given_up(instances: list[Instance], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "PATIENCE", 0.2)
     with misbehaving(says(b"")) as slow:
-        slow.behaviour = lambda _request, _connection: slow.over.wait(30) and None
+
+        def hang(_request: Request, _connection: socket.socket) -> None:
+            slow.over.wait(30)
+
+        slow.behaviour = hang
         async with ScrapeSource([instances[0].url, slow.url]) as source:
             reading = await Reader(source, ERRORS).read()
     assert any("no whole answer within 0.2 s" in warning for warning in reading.warnings)

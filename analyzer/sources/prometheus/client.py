@@ -14,9 +14,10 @@ from typing import Any, Self
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
+import urllib3
 from prometheus_api_client import PrometheusConnect
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from analyzer.errors import QueryRefused, SourceUnavailable
@@ -79,6 +80,8 @@ class _Connect(PrometheusConnect):  # type: ignore[misc]  # the library has no t
         for scheme in ("http://", "https://", access.url):
             session.mount(scheme, BreakableAdapter(AT_ONCE))
         self._access = access
+        if access.insecure:
+            urllib3.disable_warnings(InsecureRequestWarning)  # the user has said so; once is enough
 
     def send(self, method: str, url: str, parameters: str, authorization: str | None) -> requests.Response:
         """One request; the body of the answer is not read yet."""
