@@ -8,10 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.prometheus.fixtures import FIXTURES, launch_prometheus, launch_shared_prometheus, prometheus_url
 
 __all__ = ["anyio_backend", "launch_prometheus", "launch_shared_prometheus", "prometheus_url"]
+
+
+# Hypothesis draws the same examples each time, and a busy machine is no failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,12 @@ class Demo:
         assert list(result) == ["verdict", "action", "held_by", "reason", "seconds_to_recovery"]
         return result, out
 
+    def kill(self) -> None:
+        """What a failed test leaves running."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=60)
+
     def left_nothing(self) -> None:
         assert list(self.folder.iterdir()) == []
         for command in Path("/proc").glob("[0-9]*/cmdline"):
@@ -51,8 +58,24 @@ class Demo:
             assert str(self.folder).encode() not in words, words
 
 
-def test_a_bad_release_is_taken_back_while_a_good_one_passes_beside_it(tmp_path: Path) -> None:
-    errors, good = Demo(tmp_path, "errors"), Demo(tmp_path, "good")
+Play = Callable[..., Demo]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    demos: list[Demo] = []
+
+    def begin(scenario: str, path: str | None = None) -> Demo:
+        demos.append(Demo(tmp_path, scenario, path))
+        return demos[-1]
+
+    yield begin
+    for demo in demos:
+        demo.kill()
+
+
+def test_a_bad_release_is_taken_back_while_a_good_one_passes_beside_it(play: Play) -> None:
+    errors, good = play("errors"), play("good")
     result, out = errors.end()
     assert result["verdict"] == "fail"
     assert result["action"] == {"kind": "rollback", "result": "done"}
@@ -68,8 +91,8 @@ def test_a_bad_release_is_taken_back_while_a_good_one_passes_beside_it(tmp_path:
     assert result["seconds_to_recovery"] is None
 
 
-def test_crashing_and_slow_ones_are_taken_back_and_silence_is_no_pass(tmp_path: Path) -> None:
-    crash, slow, silent = Demo(tmp_path, "crash"), Demo(tmp_path, "slow"), Demo(tmp_path, "no-traffic")
+def test_crashing_and_slow_ones_are_taken_back_and_silence_is_no_pass(play: Play) -> None:
+    crash, slow, silent = play("crash"), play("slow"), play("no-traffic")
     result, _ = crash.end()
     assert result["action"] == {"kind": "rollback", "result": "done"}
     result, _ = slow.end()
@@ -81,10 +104,9 @@ def test_crashing_and_slow_ones_are_taken_back_and_silence_is_no_pass(tmp_path: 
 
 
 def test_without_a_prometheus_it_scrapes_itself_and_a_bad_environment_is_not_blamed_on_the_release(
-    tmp_path: Path,
+    play: Play, tmp_path: Path
 ) -> None:
-    flaky = Demo(tmp_path, "flaky")
-    alone = Demo(tmp_path, "errors", path=str(tmp_path))
+    flaky, alone = play("flaky"), play("errors", path=str(tmp_path))
     result, out = alone.end()
     assert "there is no Prometheus on this machine: the scrape source reads the service itself" in out
     assert result["action"] == {"kind": "rollback", "result": "done"}
@@ -93,8 +115,8 @@ def test_without_a_prometheus_it_scrapes_itself_and_a_bad_environment_is_not_bla
     assert result["action"] == {"kind": "none", "result": "none"}
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "good")
+def test_ctrl_c_leaves_nothing_behind(play: Play) -> None:
+    demo = play("good")
     assert demo.process.stdout is not None
     assert "a Prometheus scrapes it" in demo.process.stdout.readline()
     demo.process.send_signal(signal.SIGINT)

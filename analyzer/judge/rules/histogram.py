@@ -28,7 +28,7 @@ from analyzer.model.defaults import QUANTILE
 from analyzer.model.judgement import Evidence, Interval, SideEvidence, Standing
 from analyzer.model.reading import History, Missing, Reading
 from analyzer.model.ruleset import Comparison, MetricRule
-from analyzer.model.units import show_level, show_share
+from analyzer.model.units import show_duration, show_level, show_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +95,14 @@ class HistogramRule:
             state = state._with_limit(canary)
         if state.margins.tolerated is None or state.plan is not None:
             return state
-        if not state.past.is_history and state.past.seconds < FIRST_MINUTES:
+        if not state.past.is_history and state.past.seconds < state._learning_time:
             return state._heard(baseline, seconds)
         return state._with_plan(canary)
+
+    @property
+    def _learning_time(self) -> float:
+        """Two minutes; of a short schedule a quarter, so that there is something left to judge."""
+        return min(FIRST_MINUTES, self.terms.planned * self.terms.interval / 4)
 
     def _heard(self, baseline: Buckets | None, seconds: float) -> Self:
         """Without a history the baseline is learned from its first minutes, side by side."""
@@ -263,7 +268,8 @@ class HistogramRule:
 
     def _why_no_plan(self) -> str:
         if self._side_by_side:
-            return "learning the baseline's distribution from its first two minutes, for it has no history"
+            minutes = show_duration(self._learning_time)
+            return f"learning the baseline's distribution from its first {minutes}, for it has no history"
         return "the previous revision has no history to compare with"
 
     def _fails_by_limit(self, standing: Standing) -> bool:
