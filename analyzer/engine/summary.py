@@ -97,7 +97,10 @@ def _unfinished(analysis: Analysis) -> str:
 
 
 def _notes(analysis: Analysis) -> tuple[str, ...]:
-    notes = []
+    passed = analysis.decided is not None and analysis.decided.verdict == Verdict.PASS
+    notes = [] if passed else list(judge.notes(analysis.assessment))
+    if names := analysis.plan.rule_set.spec.messages:
+        notes.append(f"messages: {', '.join(names)} not told: only the caller of this analysis is")
     if analysis.platform_trouble is not None:
         notes.append(f"the platform could not be asked at times: {analysis.platform_trouble.detail}")
     if analysis.plan.deployment.is_way_back:

@@ -11,6 +11,7 @@ import numpy as np
 
 from analyzer.judge.combination import Combination, combine
 from analyzer.judge.rules.margins import margins
+from analyzer.judge.rules.ratio import RatioRule
 from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, weight_of
 from analyzer.judge.rules.selection import rule_state
 from analyzer.model.consistency import rule_name
@@ -125,7 +126,7 @@ def _combined(assessment: Assessment) -> Combination | None:
     return combine(
         [state.log_e for state in states],
         [state.terms.weight for state in states],
-        [state.terms.advisory or state.terms.shy for state in states],
+        [state.terms.is_advisory for state in states],
         assessment.alpha,
     )
 
@@ -133,12 +134,12 @@ def _combined(assessment: Assessment) -> Combination | None:
 def _deciding(assessment: Assessment) -> list[RuleState]:
     """The rules that a pass needs: critical ones; where none is, all that are not advisory."""
     critical = [state for state in assessment.states if state.terms.critical]
-    return critical or [state for state in assessment.states if not state.terms.advisory and not state.terms.shy]
+    return critical or [state for state in assessment.states if not state.terms.is_advisory]
 
 
 def standing(assessment: Assessment) -> Standing:
     """FAIL when the evidence of all rules together crosses, or a rule fails alone; PASS when all that a pass needs
-    are shown good; else PENDING, or NO_DATA when no rule has anything."""
+    are shown good; else PENDING, or NO_DATA while one that a pass needs has heard nothing."""
     if assessment.failed:
         return Standing.FAIL
     deciding = _deciding(assessment)
@@ -203,13 +204,25 @@ def _judgement(state: RuleState, assessment: Assessment, queries: Mapping[str, d
         standing=now,
         reason=state.sentence(now),
         critical=terms.critical,
-        advisory=terms.advisory or terms.shy,
-        evidence=state.evidence().model_copy(update={"queries": queries.get(terms.metric, {})}),
+        advisory=terms.is_advisory,
+        evidence=state.evidence(now).model_copy(update={"queries": queries.get(terms.metric, {})}),
     )
 
 
+def notes(assessment: Assessment) -> tuple[str, ...]:
+    """What is to be known beside the judgements: what will not be found by the deadline at this traffic."""
+    if assessment.failed:
+        return ()
+    told = [state.note() for state in assessment.states if isinstance(state, RatioRule)]
+    return tuple(sentence for sentence in told if sentence)
+
+
 def recovered(assessment: Assessment, reading: Reading) -> bool | None:
-    """Whether a window after the act looks good to every rule on its metric; None when it says nothing."""
-    answers = [state.acceptable(reading) for state in assessment.states if state.terms.metric == reading.metric]
-    known = [answer for answer in answers if answer is not None]
+    """Whether a window after the act looks good to the rules on its metric; None when it says nothing.
+
+    Advisory rules never decide, unless there are no others.
+    """
+    states = [state for state in assessment.states if state.terms.metric == reading.metric]
+    asked = [state for state in states if not state.terms.advisory] or states
+    known = [answer for state in asked if (answer := state.acceptable(reading)) is not None]
     return all(known) if known else None

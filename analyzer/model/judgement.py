@@ -45,7 +45,8 @@ class Evidence(Model):
     p_value: float | None = None  # anytime-valid
     dispersion: float | None = None  # the design effect phi in use
     windows: int = 0  # judged
-    seconds_left: float | None = None  # the planner's estimate to a verdict at the current estimate
+    seconds_left: float | None = None  # the planner's mean to a verdict, if the ratio is what it is estimated at
+    extra_bad_per_second: float | None = None  # more than the baseline would have, at the interval's worst
     queries: dict[str, str] = {}
 
 

@@ -1,16 +1,17 @@
 """Levels: the log ratio of canary and baseline against a tolerance, and a plain limit for several readings in a row."""
 
-from dataclasses import dataclass, replace
-from math import inf, isfinite, isnan, log, log1p
+from dataclasses import dataclass, field, replace
+from math import exp, inf, isnan, log, log1p
 from typing import Self
 
 import numpy as np
 
 from analyzer.judge import gauge
-from analyzer.judge.gauge import GaugeEvidence, GaugeSetting, learn_gauge, pod_term
+from analyzer.judge.gauge import GaugeEvidence, GaugeSetting
+from analyzer.judge.rules.gauge_past import SPENT, GaugePast, level_of
 from analyzer.judge.rules.margins import Margins, margins
 from analyzer.judge.rules.rule import Terms
-from analyzer.judge.rules.sentences import nothing, times, tolerated, way
+from analyzer.judge.rules.sentences import in_a_row, no_baseline, nothing, run_of, times, tolerated, way
 from analyzer.judge.threshold import Threshold
 from analyzer.model.judgement import Evidence, Interval, SideEvidence, Standing
 from analyzer.model.reading import History, Level, Missing, Reading, Side
@@ -24,21 +25,20 @@ BLOCK_SECONDS = 120.0
 
 @dataclass(frozen=True, eq=False)
 class GaugeRule:
-    """The state of a rule on a gauge. `past` is the mean level of the history, for before-after."""
+    """The state of a rule on a gauge. `past` is what the history says; `no_baseline` why the newest window had none."""
 
     terms: Terms
     rule: MetricRule
     setting: GaugeSetting | None = None
     seen: GaugeEvidence | None = None
     threshold: Threshold | None = None
-    history: tuple[tuple[float, float], ...] = ()
-    pods: tuple[tuple[float, ...], ...] = ()
-    past: float | None = None
+    past: GaugePast = field(default_factory=GaugePast)
     canary: float | None = None
     baseline: float | None = None
     windows: int = 0
     odd: str = ""
     last_missing: Missing | None = None
+    no_baseline: Missing | None = None
 
     @property
     def margins(self) -> Margins:
@@ -54,30 +54,19 @@ class GaugeRule:
         return self.terms.query.sides.comparison == Comparison.SIDE_BY_SIDE
 
     def learn(self, history: History) -> Self:
-        """Keep the log ratios of the two halves, and the mean level."""
-        pairs, levels = [], []
-        for reading in history.readings:
-            first, second = _mean(reading.canary), _mean(reading.baseline)
-            levels += [level for level in (first, second) if level is not None]
-            if first is not None and second is not None and first > 0 and second > 0:
-                pairs.append((first, second))
-        if not pairs:
-            # One pod: its odd and even intervals are the two halves (judge.md §3).
-            alone = [
-                level for reading in history.readings if (level := _mean(reading.canary)) is not None and level > 0
-            ]
-            pairs = list(zip(alone[::2], alone[1::2], strict=False))
-        past = sum(levels) / len(levels) if levels else None
-        return replace(self, history=tuple(pairs), past=past, pods=_levels_by_pod(history))
+        """Learn the noise, and before-after the level itself, from the past."""
+        past = GaugePast.side_by_side(history) if self._side_by_side else GaugePast.before_after(history)
+        return replace(self, past=past)
 
     def advance(self, reading: Reading) -> Self:
         """Judge one window; a level of zero or below has no ratio, and only a limit can judge it."""
-        canary = _mean(reading.canary)
-        baseline = _mean(reading.baseline) if self._side_by_side else self.past
+        canary = level_of(reading.canary)
+        baseline = level_of(reading.baseline) if self._side_by_side else self.past.level
         heard = replace(
             self,
             windows=self.windows + 1,
             last_missing=reading.canary if isinstance(reading.canary, Missing) else None,
+            no_baseline=reading.baseline if isinstance(reading.baseline, Missing) else None,
             canary=self.canary if canary is None else canary,
             baseline=self.baseline if baseline is None else baseline,
         )
@@ -92,19 +81,19 @@ class GaugeRule:
             heard = replace(heard, setting=heard._setting_for(reading), seen=gauge.start())
         assert heard.setting is not None
         assert heard.seen is not None
-        return replace(heard, seen=gauge.advance(heard.setting, heard.seen, self._sign * log(canary / baseline)))
+        return replace(heard, seen=gauge.advance(heard.setting, heard.seen, self._sign * (log(canary) - log(baseline))))
 
     def _setting_for(self, reading: Reading) -> GaugeSetting:
         tolerance, within = self.margins.tolerated, self.margins.within
         assert tolerance is not None
         assert within is not None
-        y = np.array([self._sign * log(first / second) for first, second in self.history])
-        kept = [levels for levels in self.pods if all(level > 0 for level in levels)]
+        share = self.terms.alpha * self.terms.weight
+        pods = self.past.pod_term(_pods(reading.canary), _pods(reading.baseline) if self._side_by_side else None)
         return GaugeSetting(
             tolerance=self._as_growth(tolerance.relative),
             within=self._as_growth(within.relative),
-            prior=learn_gauge(y),
-            pods=pod_term(np.array(kept), _pods(reading.canary), _pods(reading.baseline)) if len(kept) > 1 else 0.0,
+            prior=self.past.prior,
+            pods=pods if self._side_by_side else pods + self.past.uncertainty(share),
             block=max(1, round(BLOCK_SECONDS / self.terms.interval)),
         )
 
@@ -125,18 +114,28 @@ class GaugeRule:
     @property
     def log_e(self) -> float:
         """Against the tolerance; a limit takes no part in it."""
-        return float(self.seen.log_e_fail) if self.seen is not None else 0.0
+        return float(self.seen.log_e_fail) + self._log_level if self.seen is not None else 0.0
+
+    @property
+    def log_e_pass(self) -> float | None:
+        """Of the tolerance's margin."""
+        return float(self.seen.log_e_pass) + self._log_level if self.seen is not None else None
+
+    @property
+    def _log_level(self) -> float:
+        """What before-after pays for a level that was estimated beforehand."""
+        return 0.0 if self._side_by_side else log1p(-SPENT)
 
     @property
     def standing(self) -> Standing:
-        """FAIL by the limit alone; PASS once shown within the margin."""
+        """FAIL by the limit alone; PASS once shown within the margin, and not while readings are beyond the limit."""
         if self.threshold is not None and self.threshold.failed:
             return Standing.FAIL
         if self.canary is None or (self.seen is None and self.threshold is None):
             return Standing.NO_DATA
-        if self.seen is not None and float(self.seen.log_e_pass) >= self.terms.pass_bar:
-            return Standing.PASS
-        return Standing.PENDING
+        shown = self.log_e_pass
+        within = shown is not None and shown >= self.terms.pass_bar
+        return Standing.PASS if within and (self.threshold is None or not self.threshold.run) else Standing.PENDING
 
     @property
     def passes_at_deadline(self) -> bool:
@@ -150,35 +149,46 @@ class GaugeRule:
 
     def sentence(self, standing: Standing) -> str:
         """Both levels, their ratio with its interval, and what is tolerated."""
-        metric = self.terms.metric
         if self.canary is None:
-            return nothing(metric, self.last_missing, self.windows)
-        if self.margins.limit is not None and (self.margins.tolerated is None or self._by_limit):
-            assert self.threshold is not None
-            beyond = "above" if self.rule.direction == Direction.HIGHER else "below"
-            limit = self._shown(self.margins.limit)
-            if self.threshold.failed:
-                run = f"in {self.threshold.consecutive} readings in a row"
-                return f"{metric} {self._shown(self.canary)}, {beyond} the limit of {limit} {run}"
-            run = f"{self.threshold.run} of {self.threshold.consecutive} readings in a row {beyond} it"
-            return f"{metric} {self._shown(self.canary)}, limit {limit}: {run}"
-        words = f"{metric} {self._shown(self.canary)}"
+            return nothing(self.terms.metric, self.last_missing, self.windows, "level of the canary")
+        words = f"{self.terms.metric} {self._shown(self.canary)}"
+        if self.threshold is not None and self._by_limit(standing):
+            return f"{words}{self._beyond_limit(self.threshold)}"
         if self.seen is None:
-            why = self.odd or ("no baseline" if self._side_by_side else "the previous revision has no history")
-            return f"{words}, and nothing to compare it with: {why}"
+            return f"{words}, and nothing to compare it with: {self._why_no_ratio()}"
         before = "of the baseline" if self._side_by_side else "before"
         words += f" against {self._shown(self.baseline)} {before}: {self._ratio_in_words()}"
         assert self.margins.tolerated is not None
+        assert self.margins.within is not None
+        if standing == Standing.PASS:
+            return f"{words}, shown to be better than {tolerated(self.margins.within, None, self.rule.direction)}"
         words += f", tolerated {tolerated(self.margins.tolerated, None, self.rule.direction)}"
         if self.setting is not None and self.setting.prior is None:
             return f"{words}; told only, for the history is too short to know the noise"
         if standing == Standing.PENDING:
-            words += f"; {way(self._towards_fail, self._towards_pass)}"
+            words += f"; {way(self._towards_fail, self._towards_pass, advisory=self.terms.is_advisory)}"
         return words
 
-    @property
-    def _by_limit(self) -> bool:
-        return self.threshold is not None and (self.threshold.failed or self.threshold.run > 0)
+    def _beyond_limit(self, threshold: Threshold) -> str:
+        beyond = "above" if self.rule.direction == Direction.HIGHER else "below"
+        limit = self._shown(self.margins.limit)
+        if threshold.failed:
+            return f", {beyond} the limit of {limit}{in_a_row(threshold.consecutive)}"
+        return f", limit {limit}: {run_of(threshold.run, threshold.consecutive)} {beyond} it"
+
+    def _why_no_ratio(self) -> str:
+        if self.odd:
+            return self.odd
+        if not self._side_by_side:
+            return "the previous revision has no history"
+        return "no level of the baseline" if self.no_baseline is None else no_baseline(self.no_baseline)
+
+    def _by_limit(self, standing: Standing) -> bool:
+        """Whether the limit is what is to be told: nothing else there is, or readings are beyond it."""
+        assert self.threshold is not None
+        if self.margins.tolerated is None or self.threshold.failed:
+            return True
+        return self.threshold.run > 0 and standing == Standing.PENDING
 
     def _ratio(self) -> Interval | None:
         if self.setting is None or self.seen is None:
@@ -194,21 +204,26 @@ class GaugeRule:
         if ratio is None or ratio.estimate is None:
             return "no ratio yet"
         words = times(ratio.estimate)
-        if isfinite(ratio.high):
+        if ratio.high < inf:
             words += f" (between {ratio.low:.2g} and {ratio.high:.2g})"
         return words
 
     @property
     def _towards_fail(self) -> float:
-        return (self.log_e + log(self.terms.weight)) / self.terms.fail_bar
+        """By the evidence against the tolerance, or by the readings beyond the limit: whichever is nearer."""
+        run = 0.0 if self.threshold is None else self.threshold.run / self.threshold.consecutive
+        if self.margins.tolerated is None:
+            return run
+        return max(run, (self.log_e + log(self.terms.weight)) / self.terms.fail_bar)
 
     @property
     def _towards_pass(self) -> float | None:
-        return float(self.seen.log_e_pass) / self.terms.pass_bar if self.seen is not None else None
+        shown = self.log_e_pass
+        return None if shown is None else shown / self.terms.pass_bar
 
-    def evidence(self) -> Evidence:
+    def evidence(self, standing: Standing) -> Evidence:  # noqa: ARG002 -- the numbers say it all
         """The newest levels, and the ratio of all windows."""
-        sup = float(self.seen.sup_fail) if self.seen is not None else 0.0
+        sup = float(self.seen.sup_fail) + self._log_level if self.seen is not None else 0.0
         return Evidence(
             canary=SideEvidence(value=self.canary),
             baseline=SideEvidence(value=self.baseline) if self.baseline is not None else None,
@@ -224,37 +239,20 @@ class GaugeRule:
 
     def acceptable(self, reading: Reading) -> bool | None:
         """Whether no side's level is beyond the tolerance or the limit."""
-        levels = [level for side in (reading.canary, reading.baseline) if (level := _mean(side)) is not None]
-        if not levels:
-            return None
-        bars = [inf]
+        levels = [level for side in (reading.canary, reading.baseline) if (level := level_of(side)) is not None]
+        bars = []
         if self.margins.tolerated is not None and self.baseline is not None and self.baseline > 0:
             growth = self._as_growth(self.margins.tolerated.relative) + 0.1  # single readings are noisy
-            bars.append(log(self.baseline) * self._sign + log1p(growth))
-        within = all(self._sign * log(level) <= min(bars) for level in levels if level > 0)
+            bars.append(self._sign * exp(log(self.baseline) + self._sign * log1p(growth)))
         if self.margins.limit is not None:
-            within = within and all(self._sign * level <= self._sign * self.margins.limit for level in levels)
-        return within
-
-
-def _mean(side: Side | None) -> float | None:
-    return side.mean if isinstance(side, Level) else None
+            bars.append(self._sign * self.margins.limit)
+        if not levels or not bars:
+            return None
+        return all(self._sign * level <= min(bars) for level in levels)
 
 
 def _pods(side: Side | None) -> int:
     return len(side.by) if isinstance(side, Level) else 0
-
-
-def _levels_by_pod(history: History) -> tuple[tuple[float, ...], ...]:
-    levels: dict[str, list[float]] = {}
-    for reading in history.readings:
-        for side in (reading.canary, reading.baseline):
-            if isinstance(side, Level):
-                for pod, level in side.by.items():
-                    levels.setdefault(pod, []).append(level)
-    # Pods of unequal lives are cut to the shortest: their log means are all that is looked at.
-    shortest = min((len(values) for values in levels.values()), default=0)
-    return tuple(tuple(values[:shortest]) for _, values in sorted(levels.items()) if shortest)
 
 
 def _inverse(value: float) -> float:

@@ -73,11 +73,14 @@ class HealthOfTargets:
 
     def _verdict(self) -> str:
         if self.run >= self.rule.consecutive:
-            return f"{self.down} of {self.up + self.down} targets of the canary down in {self.run} readings in a row"
+            return (
+                f"{self.down} of {self.up + self.down} targets of the canary down "
+                f"in {self.run} {'reading' if self.run == 1 else 'readings in a row'}"
+            )
         if self.restarts >= RESTARTS + 2 * self.baseline_restarts:
             return (
-                f"the canary's processes restarted {self.restarts} times in {self.windows} windows, "
-                f"the baseline's {self.baseline_restarts} times"
+                f"the canary's processes restarted {_often(self.restarts)} in {self.windows} "
+                f"{'window' if self.windows == 1 else 'windows'}, the baseline's {_often(self.baseline_restarts)}"
             )
         return ""
 
@@ -88,10 +91,10 @@ class HealthOfTargets:
         if not self.windows:
             detail = f": {self.last_missing.detail}" if self.last_missing else ""
             return f"no scrape target of the canary seen{detail}"
-        restarts = f", {self.restarts} restarts" if self.restarts else ""
+        restarts = f", restarted {_often(self.restarts)}" if self.restarts else ""
         return f"{self.up} of {self.up + self.down} targets of the canary up{restarts}"
 
-    def evidence(self) -> Evidence:
+    def evidence(self, standing: Standing) -> Evidence:  # noqa: ARG002 -- the state says it all
         """Targets down among all, as counts."""
         return Evidence(
             canary=SideEvidence(total=self.up + self.down, bad=self.down),
@@ -105,3 +108,7 @@ class HealthOfTargets:
         if not any(side.up for side in sides):
             return None
         return all(side.down <= side.up and not side.restarts for side in sides)
+
+
+def _often(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -3,13 +3,15 @@ minutes side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Self
 
 import numpy as np
 
-from analyzer.judge.arrays import Array
 from analyzer.judge.histogram import Buckets, Tails, boundaries, divides, tails
+from analyzer.judge.rules.counts import LEAST
 from analyzer.judge.rules.past import Past
+from analyzer.judge.rules.quantile import Observed, is_sound
 from analyzer.judge.stretch import Plan, learn_plan
 from analyzer.model import reading as model
 
@@ -17,15 +19,20 @@ FIRST_MINUTES = 120.0
 """Seconds of the baseline that its distribution is learned from when there is no history (judge.md §7)."""
 
 
-def judged(side: model.Side | None, factor: float) -> Buckets | None:
-    """The buckets of a side, if it has observations; bounds in the metric's own unit, in which native ones are powers.
+def heard(side: model.Side | None, factor: float) -> Buckets | None:
+    """The buckets of a side, if it has told any; bounds in the metric's own unit, in which native ones are powers.
 
     `factor` is what one of the metric's units is in base units.
     """
-    if not isinstance(side, model.Buckets) or side.total <= 0:
+    if not isinstance(side, model.Buckets) or not is_sound(side):
         return None
     bounds = side.bounds if factor == 1 else tuple(float(f"{bound / factor:.15g}") for bound in side.bounds)
     return Buckets(bounds, side.counts, side.scale)
+
+
+def served(buckets: Buckets | None) -> Buckets | None:
+    """The buckets, if there is an observation in them."""
+    return buckets if buckets is not None and sum(buckets.counts) >= LEAST else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +46,27 @@ class LatencyPast:
 
     @classmethod
     def of(cls, history: model.History, factor: float) -> Self:
-        """From the baseline's history; `factor` as for `judged`."""
-        first = tuple(judged(reading.canary, factor) for reading in history.readings)
-        second = tuple(judged(reading.baseline, factor) for reading in history.readings)
+        """From the baseline's history; `factor` as for `heard`."""
+        first = tuple(served(heard(reading.canary, factor)) for reading in history.readings)
+        second = tuple(served(heard(reading.baseline, factor)) for reading in history.readings)
         return cls(first, second)
 
-    @property
+    @cached_property
     def windows(self) -> list[Buckets]:
         """All windows with observations."""
         return [window for window in (*self.first, *self.second) if window is not None]
+
+    @cached_property
+    def observed(self) -> Observed:
+        """All of it together."""
+        return reduce(Observed.heard, self.windows, Observed())
 
     @property
     def is_history(self) -> bool:
         """Whether it comes from before the upgrade."""
         return bool(self.windows) and not self.seconds
 
-    def heard(self, window: Buckets | None, seconds: float) -> Self:
+    def learned(self, window: Buckets, seconds: float) -> Self:
         """With one more window of the baseline in the run."""
         return replace(self, first=(*self.first, window), seconds=self.seconds + seconds)
 
@@ -81,10 +93,13 @@ class LatencyPast:
         """Both halves; with one pod, its odd and its even windows; in the run, one sample without a second."""
         if self.seconds:
             return self._tails(self.first, bounds), None
-        if any(window is not None for window in self.second):
+        halves = self.first, self.second
+        told = [half for half in halves if any(window is not None for window in half)]
+        if len(told) > 1:
             return self._tails(self.first, bounds), self._tails(self.second, bounds)
-        start = len(self.first) % 2
-        odd, even = self.first[start::2], self.first[start + 1 :: 2]
+        one = told[0] if told else self.first
+        start = len(one) % 2
+        odd, even = one[start::2], one[start + 1 :: 2]
         return self._tails(odd, bounds), self._tails(even, bounds) if even else None
 
     def _tails(self, windows: Sequence[Buckets | None], bounds: Sequence[float]) -> Tails:
@@ -97,18 +112,3 @@ class LatencyPast:
             places = [index for index, _ in known]
             requests[places], slower[:, places] = found.requests, found.slower
         return Tails(tuple(bounds), requests, slower)
-
-
-def add(total: dict[float, float], window: Buckets | None) -> dict[float, float]:
-    """Observations by upper bound, with those of one more window."""
-    if window is None:
-        return total
-    added = dict(total)
-    for bound, count in zip(window.bounds, window.counts, strict=True):
-        added[bound] = added.get(bound, 0.0) + count
-    return added
-
-
-def stacked(*values: Array | float) -> Array:
-    """Counts n_c, e_c, n_b, e_b broadcast over the batch, on a new last axis."""
-    return np.stack(np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values)), axis=-1)

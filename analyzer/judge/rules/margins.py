@@ -23,7 +23,8 @@ def margins(rule: MetricRule, kind: str) -> Margins:
     """The margins of a rule on a metric of this kind (`ratio`, `histogram`, `gauge`), defaults filled in.
 
     A rule with neither tolerance nor limit tolerates the default. A pass margin that is not written is the default
-    one, and at least twice the tolerance: between the two must be room to show that a release is good.
+    one, and at least twice the tolerance (but never so wide that everything passes): between the two must be room to
+    show that a release is good.
     """
     if rule.tolerance is None and rule.pass_within is None and rule.limit is not None:
         return Margins(None, None, rule.limit)
@@ -32,11 +33,18 @@ def margins(rule: MetricRule, kind: str) -> Margins:
     if of_good and rule.tolerance is not None:
         usual_within = Tolerance()
     tolerated = rule.tolerance or usual
+    relative = max(usual_within.relative, 2 * tolerated.relative)
+    absolute = max(usual_within.absolute if kind == "ratio" else 0.0, 2 * tolerated.absolute)
     within = rule.pass_within or Tolerance.model_construct(  # may be above 100 %, which nobody may write bare
-        relative=max(usual_within.relative, 2 * tolerated.relative),
-        absolute=max(usual_within.absolute if kind == "ratio" else 0.0, 2 * tolerated.absolute),
+        relative=relative if rule.direction == Direction.HIGHER else _room(relative, tolerated.relative),
+        absolute=_room(absolute, tolerated.absolute),
     )
     return Margins(tolerated, within, rule.limit)
+
+
+def _room(margin: float, tolerated: float) -> float:
+    """The margin, and no more than halfway from what is tolerated to losing everything: all would pass beyond."""
+    return min(margin, (1 + tolerated) / 2)
 
 
 def line(tolerance: Tolerance, direction: Direction) -> Null:

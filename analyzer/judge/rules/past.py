@@ -16,7 +16,7 @@ BLOCK = 300.0
 class Past:
     """Requests and bad events of two halves of the baseline, by interval, oldest first, shape (…, intervals).
 
-    With one pod all is in the first half.
+    With one pod all is in one half.
     """
 
     n_1: Array
@@ -56,17 +56,17 @@ class Past:
         if not paired:
             zero = np.zeros_like(self.n)
             return learn_prior(self.n, self.e, zero, zero)
-        if self.n_2.any():
+        if self.n_1.any() and self.n_2.any():
             return learn_prior(self.n_1, self.e_1, self.n_2, self.e_2)
-        return learn_prior(*alternate(self.n_1, self.e_1))
+        return learn_prior(*alternate(self.n, self.e))
 
     def blocks(self) -> tuple[Array, Array]:
-        """Requests and bad events in blocks of five minutes; the oldest remainder is dropped if there are others."""
+        """Requests and bad events in blocks of five minutes; the oldest remainder is dropped if others have any."""
         length = max(1, round(BLOCK / self.interval))
         count = self.n.shape[-1] // length
-        if not count:
-            return self.n.sum(-1, keepdims=True), self.e.sum(-1, keepdims=True)
         kept = count * length
+        if not count or not self.n[..., -kept:].any():
+            return self.n.sum(-1, keepdims=True), self.e.sum(-1, keepdims=True)
         return (
             self.n[..., -kept:].reshape(*self.n.shape[:-1], count, length).sum(-1),
             self.e[..., -kept:].reshape(*self.e.shape[:-1], count, length).sum(-1),

@@ -34,6 +34,11 @@ class Terms:
     interval: float
 
     @property
+    def is_advisory(self) -> bool:
+        """Whether its e-value never fails the release alone."""
+        return self.advisory or self.shy
+
+    @property
     def fail_bar(self) -> float:
         """Log E of all rules together that fails the release."""
         return -log(self.alpha)
@@ -84,8 +89,8 @@ class RuleState(Protocol):
         """One sentence with numbers that says why the rule stands there."""
         ...
 
-    def evidence(self) -> Evidence:
-        """What the judgement rests on."""
+    def evidence(self, standing: Standing) -> Evidence:
+        """What the judgement that the rule stands there rests on."""
         ...
 
     def acceptable(self, reading: Reading) -> bool | None:

@@ -82,11 +82,6 @@ class Strand:
         return self.evidence.rows
 
     @property
-    def sup_log_e(self) -> float:
-        """The largest log e-value that any line of the batch has ever had."""
-        return float(np.max(self.evidence.sup_fail)) + self.log_level
-
-    @property
     def nu(self) -> float:
         """Degrees of freedom of the design effect, as `phi`."""
         return float(self.evidence.nu if self.pass_at is None else self.evidence.nu[self.pass_at])

@@ -2,14 +2,18 @@
 deadline. For teams that come from tools which know nothing else."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Self
 
+from analyzer.judge.rules.counts import events_of
+from analyzer.judge.rules.quantile import quantile_of
 from analyzer.judge.rules.rule import Terms
-from analyzer.judge.rules.sentences import nothing
+from analyzer.judge.rules.sentences import in_a_row, nothing, run_of
+from analyzer.model.defaults import QUANTILE
 from analyzer.model.judgement import Evidence, SideEvidence, Standing
 from analyzer.model.reading import Buckets, Events, History, Level, Missing, Reading, Side
 from analyzer.model.ruleset import Direction, MetricRule
-from analyzer.model.units import show_level, show_share
+from analyzer.model.units import show_level
 
 CONSECUTIVE = 1
 
@@ -78,11 +82,13 @@ class ThresholdRule:
         unit = self.terms.query.unit
         relation = "above" if self.rule.direction == Direction.HIGHER else "below"
         value, limit = show_level(self.value, unit), show_level(self._limit, unit)
+        if value == limit and self._beyond(self.value):
+            value = f"{'more' if self.rule.direction == Direction.HIGHER else 'less'} than {value}"
         if standing == Standing.FAIL:
-            return f"{self.terms.name} {value}, {relation} the limit of {limit} in {self._needed} readings in a row"
-        return f"{self.terms.name} {value}, limit {limit}: {self.run} of {self._needed} readings in a row {relation} it"
+            return f"{self.terms.name} {value}, {relation} the limit of {limit}{in_a_row(self._needed)}"
+        return f"{self.terms.name} {value}, limit {limit}: {run_of(self.run, self._needed)} {relation} it"
 
-    def evidence(self) -> Evidence:
+    def evidence(self, standing: Standing) -> Evidence:  # noqa: ARG002 -- the numbers say it all
         """The newest value and the limit."""
         return Evidence(
             canary=SideEvidence(value=self.value),
@@ -101,36 +107,14 @@ class ThresholdRule:
 
 
 def level_of(side: Side, quantile: float | None) -> float | None:
-    """The value of a side in one window: a share of bad events, a quantile's bucket bound, or a mean; None without
-    events."""
+    """The value of a side in one window: a share of bad events, a quantile, or a mean; None without events, and for
+    what is no number."""
     match side:
         case Events():
-            return side.bad / side.total if side.total > 0 else None
+            counted = events_of(side, Direction.HIGHER)
+            return counted[1] / counted[0] if counted and counted[0] > 0 else None
         case Level():
-            return side.mean
+            return side.mean if isfinite(side.mean) else None
         case Buckets():
-            return quantile_of(side, quantile if quantile is not None else 0.99)
+            return quantile_of(side, quantile if quantile is not None else QUANTILE)
     return None
-
-
-def quantile_of(buckets: Buckets, quantile: float) -> float | None:
-    """The quantile, interpolated linearly within its bucket as Prometheus does it; the last finite bound beyond it."""
-    total = buckets.total
-    if total <= 0:
-        return None
-    wanted, seen, below = quantile * total, 0.0, 0.0
-    for bound, count in zip(buckets.bounds, buckets.counts, strict=True):
-        if count > 0 and seen + count >= wanted:
-            if bound == float("inf"):
-                return below
-            start = below if buckets.scale is None else max(below, bound / 2 ** (2.0**-buckets.scale))
-            return start + (bound - start) * (wanted - seen) / count
-        seen += count
-        if bound != float("inf"):
-            below = bound
-    return below
-
-
-def shown(value: float | None, unit: str | None) -> str:
-    """A value for people; a dash for none."""
-    return "–" if value is None else show_share(value) if unit == "share" else show_level(value, unit)
