@@ -164,7 +164,7 @@ class GaugeRule:
             return f"{words}, shown to be better than {tolerated(self.margins.within, None, self.rule.direction)}"
         words += f", tolerated {tolerated(self.margins.tolerated, None, self.rule.direction)}"
         if self.setting is not None and self.setting.prior is None:
-            return f"{words}; told only, for the history is too short to know the noise"
+            return f"{words}; told only, for the history does not tell the noise"
         if standing == Standing.PENDING:
             words += f"; {way(self._towards_fail, self._towards_pass, advisory=self.terms.is_advisory)}"
         return words

@@ -51,19 +51,25 @@ class GaugePast:
         swings of the level itself are taken, as if both sides had them independently.
         """
         pairs = [(level_of(reading.canary), level_of(reading.baseline)) for reading in history.readings]
-        both = [log(one) - log(other) for one, other in pairs if one and other and one > 0 and other > 0]
-        y = array(both) if both else sqrt(2) * _centred(_levels(history))
+        both = [(one, other) for one, other in pairs if one is not None and other is not None]
+        if both:
+            y = array([log(one) - log(other) for one, other in both if one > 0 and other > 0])
+        else:
+            y = array(sqrt(2) * _centred(_levels(history)))
         return cls(prior=learn_gauge(y), pods=_pods(history), windows=y.size)
 
     @classmethod
     def before_after(cls, history: History) -> Self:
-        """From the level of both halves together over time, for nothing common to canary and baseline cancels."""
+        """From the level of both halves together over time, for nothing common to canary and baseline cancels.
+
+        With levels of zero there is no typical one that a ratio to it would say something of.
+        """
         levels = _levels(history)
         positive = bool(levels) and min(levels) > 0
         typical = exp(sum(map(log, levels)) / len(levels)) if positive else None
         mean = sum(levels) / len(levels) if levels else None
         return cls(
-            prior=learn_gauge(_centred(levels)),
+            prior=learn_gauge(_centred(levels)) if positive else None,
             level=mean if typical is None else typical,
             pods=_pods(history),
             windows=len(levels),

@@ -63,12 +63,13 @@ class LatencyWords:
         tolerated, within = self.rule.margins.tolerated, self.rule.margins.within
         assert tolerated is not None
         assert within is not None
+        trouble = f"; not compared now: {self.rule.trouble}" if self.rule.trouble else ""
         if standing == Standing.PASS:
-            return f": shown to be less than {times(1 + within.relative)} {self._much}"
+            return f": shown to be less than {times(1 + within.relative)} {self._much}{trouble}"
         words = f"{self._at_boundary(standing)}; tolerated {times(1 + tolerated.relative)} {self._much}"
         if standing == Standing.PENDING:
             words += f"; {self._way}"
-        return f"{words}; not compared now: {self.rule.trouble}" if self.rule.trouble else words
+        return f"{words}{trouble}"
 
     def _why_no_baseline(self) -> str:
         if self.rule.is_side_by_side:
@@ -81,7 +82,7 @@ class LatencyWords:
         if self.rule.is_learning:
             minutes = show_duration(self.rule.learning_time)
             return f"learning the baseline's distribution from its first {minutes}, for it has no history"
-        return "not compared yet"
+        return "compared from the next window on"
 
     def _untold_limit(self) -> str:
         """A limit that cannot be judged must not be thought to be."""
