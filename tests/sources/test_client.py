@@ -273,6 +273,23 @@ def test_a_server_that_answers_byte_by_byte(server: Misbehaving) -> None:
     _is_over_in_time(server.url)
 
 
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_a_server_whose_body_never_ends(server: Misbehaving, connection: str) -> None:
+    """With `close` the library hands the socket to the answer, and takes the connection for closed."""
+
+    def behave(request: Request, link: socket.socket) -> None:
+        link.sendall(f"HTTP/1.1 200 X\r\nConnection: {connection}\r\nContent-Length: 9999\r\n\r\n".encode())
+        drip(b" " * 9999, server.over)(request, link)
+
+    server.behaviour = behave
+    before = set(threading.enumerate())
+    _is_over_in_time(server.url)
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("prometheus"):
+            thread.join(2)
+            assert not thread.is_alive(), "Python would wait for it at its end"
+
+
 def test_a_server_whose_head_never_ends(server: Misbehaving) -> None:
     server.behaviour = drip(b"HTTP/1.1 200 X\r\nX-Long: " + b"x" * 10_000, server.over)
     _is_over_in_time(server.url)

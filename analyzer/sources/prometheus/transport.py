@@ -40,12 +40,16 @@ class Exchange:
         finally:
             _current.exchange = None
             with self._lock:
-                self._socket = None
+                self._drop()
 
     def uses(self, handle: socket.socket | None) -> None:
-        """The connection that it goes over now."""
+        """The connection that it goes over now.
+
+        A handle of its own: a connection that ends with its answer closes all of its own before the answer is read.
+        """
         with self._lock:
-            self._socket = handle
+            self._drop()
+            self._socket = None if handle is None else handle.dup()
             if self.is_broken_off:
                 self._shut_down()
 
@@ -54,6 +58,11 @@ class Exchange:
         with self._lock:
             self.is_broken_off = True
             self._shut_down()
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _shut_down(self) -> None:
         if self._socket is not None:
