@@ -43,7 +43,7 @@ class ClassicBuckets:
         return Classic(bounds, tuple(a + b for a, b in zip(left, right, strict=True)))
 
     def is_finite(self, value: Classic) -> bool:
-        return all(map(math.isfinite, value.counts))
+        return all(0 <= count < math.inf for count in value.counts)
 
     def pack(self, value: Classic) -> tuple[float, ...]:
         return (*value.bounds, *value.counts)

@@ -62,7 +62,7 @@ class Counters:
         return one + other
 
     def is_finite(self, value: float) -> bool:
-        return math.isfinite(value)
+        return 0 <= value < math.inf  # nothing that is counted is ever negative, or NaN
 
     def pack(self, value: float) -> tuple[float, ...]:
         return (value,)
@@ -113,8 +113,8 @@ def follow(
 ) -> tuple[list[Increment[V]], Seen[V] | None]:
     """What the series counted with the samples after `seen` and up to `end`, and where it now stands.
 
-    Samples that are not finite are gaps. A list without increments, and a changed `seen`: the series had only its
-    reference.
+    Samples that cannot be counted with (negative, NaN, infinite) are gaps. A list without increments, and a changed
+    `seen`: the series had only its reference.
     """
     increments: list[Increment[V]] = []
     for time, value in zip(series.times, series.values, strict=True):

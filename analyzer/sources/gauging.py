@@ -25,9 +25,12 @@ def level(values: Values, factor: float) -> tuple[Level | Missing, tuple[str, ..
 
 
 def not_finite(values: Iterable[float]) -> tuple[Absence, str]:
-    """Why values none of which is finite are no numbers: NaN if any is, else infinite."""
+    """Why values none of which can be counted with are no numbers: NaN if any is, else negative, else infinite."""
+    values = list(values)
     if any(math.isnan(value) for value in values):
         return Absence.NOT_A_NUMBER, "the value is NaN: nothing was divided by nothing, or a counter is broken"
+    if any(math.isfinite(value) for value in values):
+        return Absence.NOT_A_NUMBER, "the value is negative: nothing that is counted ever is; is it a gauge?"
     return Absence.INFINITE, "the value is infinite: something was divided by zero"
 
 

@@ -132,4 +132,4 @@ class Tally(Generic[V]):
         """What is to be said although there are numbers."""
         if not self.broken or not self.amounts:
             return ()
-        return (f"{self.selector}: {len(self.broken)} samples are NaN or infinite and left out",)
+        return (f"{self.selector}: {len(self.broken)} samples are NaN, infinite or negative and left out",)

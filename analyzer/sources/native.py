@@ -55,7 +55,7 @@ class NativeBuckets:
         return Native(left.schema, left.count + right.count, left.low + right.low, floor, dict(buckets))
 
     def is_finite(self, value: Native) -> bool:
-        return all(map(math.isfinite, (value.count, value.low, *value.buckets.values())))
+        return all(0 <= count < math.inf for count in (value.count, value.low, *value.buckets.values()))
 
     def pack(self, value: Native) -> tuple[float, ...]:
         head = (float(value.schema), value.count, value.low, value.floor)

@@ -88,3 +88,9 @@ def test_counts_that_do_not_ascend_are_smoothed_and_told() -> None:
 )
 def test_scaled_bounds_are_tidy(bound: float, factor: float, expected: float) -> None:
     assert scaled(bound, factor) == expected
+
+
+def test_a_histogram_with_a_negative_bucket_cannot_be_counted_with() -> None:
+    assert BUCKETS.is_finite(classic((0.1, 0), (INF, 3)))
+    for broken in (-1.0, math.nan, INF):
+        assert not BUCKETS.is_finite(classic((0.1, broken), (INF, 3)))

@@ -49,6 +49,8 @@ def reset_aware_sum(values: Sequence[float], *, from_zero: bool) -> float:
         ([90], [20], {"seen": Seen(4, 5.0)}, [(90, 15)]),  # a long gap is one long difference
         ([1, 2, 3], [10, math.nan, 12], {}, [(3, 2)]),
         ([1, 2, 3], [10, math.inf, 12], {}, [(3, 2)]),
+        ([1, 2, 3], [10, -4, 12], {}, [(3, 2)]),  # no counter is negative
+        ([1, 2, 3], [-10, -15, -18], {"from_zero": True}, []),
         ([1, 2, 3], [10, 15, 18], {"origin": 2}, [(3, 3)]),  # what is older than the origin is nobody's
         ([1, 2, 3], [10, 15, 18], {"end": 2}, [(2, 5)]),
         ([], [], {}, []),

@@ -147,3 +147,9 @@ def test_counts_at_every_power_equal_the_truth(seed: int, schema: int) -> None:
         bound = 2.0**power
         known = [count for edge, count in zip(bounds, cumulative, strict=True) if edge <= bound]
         assert (known[-1] if known else 0) == sum(value <= bound for value in values)
+
+
+@pytest.mark.parametrize("broken", [-1.0, math.nan, INF])
+def test_a_histogram_with_a_negative_bucket_cannot_be_counted_with(broken: float) -> None:
+    assert BUCKETS.is_finite(Native(0, 3.0, 0.0, 0.0, {1: 3.0}))
+    assert not BUCKETS.is_finite(Native(0, 3.0, 0.0, 0.0, {1: broken}))

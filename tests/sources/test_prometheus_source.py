@@ -202,7 +202,7 @@ async def test_broken_counters_are_told_apart(world: World, name: str, why: Abse
 async def test_one_broken_series_is_left_out_and_told(world: World) -> None:
     (reading,) = await world.read(ratio("nothing_total", "half_broken_total"), UPGRADE + 60, UPGRADE + 120)
     assert reading.canary == Events(total=16, bad=0)
-    assert any("NaN or infinite and left out" in warning for warning in reading.warnings)
+    assert any("NaN, infinite or negative and left out" in warning for warning in reading.warnings)
 
 
 async def test_an_excess_of_bad_events_is_carried_and_told(world: World) -> None:

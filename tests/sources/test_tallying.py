@@ -38,6 +38,7 @@ def test_no_bad_series_are_no_bad_events() -> None:
         (tally(is_known=True, references=1), Absence.NO_SAMPLES),
         (tally(is_known=True, broken=[math.nan, math.inf]), Absence.NOT_A_NUMBER),
         (tally(is_known=True, broken=[math.inf]), Absence.INFINITE),
+        (tally(is_known=True, broken=[-3.0]), Absence.NOT_A_NUMBER),
     ],
 )
 def test_absences_are_told_apart(total: Tally[float], why: Absence) -> None:
