@@ -62,6 +62,7 @@ class Runner:
         """Run to the end. When `cause_of_stop` is set, stop at the next safe point: an act is never cut in half."""
         await self._append(Planned(at=self._ports.clock.now(), plan=self._plan))
         work = asyncio.ensure_future(self._work())
+        work.add_done_callback(_look_at)
         waits: set[asyncio.Future[None] | asyncio.Future[str]] = {work}
         if cause_of_stop is not None:
             waits.add(cause_of_stop)
@@ -231,3 +232,9 @@ class Runner:
         verified = recovery.verify(self.analysis, self._now)
         if verified is not None:
             await self._append(verified)
+
+
+def _look_at(work: asyncio.Future[None]) -> None:
+    """An error in the work is told by the one who waits for it, not by asyncio as well."""
+    if not work.cancelled():
+        work.exception()

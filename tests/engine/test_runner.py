@@ -1,6 +1,7 @@
 """One analysis from plan to receipt, on a clock that jumps."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from typing import ClassVar
 
@@ -436,3 +437,24 @@ def test_held_events_are_not_doubled() -> None:
     world.run()
     assert sum(isinstance(event, Held) for event in world.record.events) == 1
     assert not any(isinstance(event, Intended) for event in world.record.events)
+
+
+def test_an_error_that_nobody_foresaw_is_told_once() -> None:
+    """By the caller, and not by asyncio as well, with a traceback; not even if the error comes again at the end."""
+
+    class Faulty:
+        def changed(self, *_: object) -> None:
+            if len(world.record.events) > 2:
+                raise ZeroDivisionError
+
+    world = World(rates(0.001), observer=Faulty())
+    told: list[object] = []
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        with pytest.raises(ZeroDivisionError):
+            await world.runner().run()
+        gc.collect()
+
+    asyncio.run(go())
+    assert told == []

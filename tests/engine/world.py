@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from analyzer.engine.planning import plan_analysis
+from analyzer.engine.ports import Observer
 from analyzer.engine.runner import Ports, Runner
 from analyzer.errors import CanaryError, SourceUnavailable
 from analyzer.model.event import EVENT, Event
@@ -181,6 +182,7 @@ class World:
     acting: bool = True
     actions_on: bool = True
     record: Record = field(default_factory=Record)
+    observer: Observer = field(default_factory=Silent)
 
     def runner(self) -> Runner:
         self.source = Source(self.script, self.clock, self.away, self.past)
@@ -194,7 +196,7 @@ class World:
             started_at=START,
             acting=self.acting,
         )
-        return Runner(plan, Ports(self.source, self.platform, self.record, Silent(), self.clock, self.actions_on))
+        return Runner(plan, Ports(self.source, self.platform, self.record, self.observer, self.clock, self.actions_on))
 
     def run(self) -> Report:
         return asyncio.run(self.runner().run())
