@@ -1,7 +1,7 @@
 """The composition root: the one place that knows which source, platform and store an analysis gets."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +107,10 @@ def finish_rules(document: Document, parameters: dict[str, str]) -> RuleSet:
 
 
 @asynccontextmanager
-async def analysis(order: AnalysisOrder, observer: Observer) -> AsyncIterator[Runner]:
+async def analysis(order: AnalysisOrder, observer: Observer, complain: Callable[[str], None]) -> AsyncIterator[Runner]:
     """A runner with all that it needs, ready to run; everything is closed at the end.
+
+    `complain` is told what went wrong beside the analysis, such as a recording that cannot be written any more.
 
     Raises:
         CanaryError: the analysis cannot begin; the sentence says why.
@@ -121,7 +123,7 @@ async def analysis(order: AnalysisOrder, observer: Observer) -> AsyncIterator[Ru
         deployment = await platform.look()
         plan = make_plan(order, rule_set, deployment, source, clock.now())
         record = (
-            stack.enter_context(RecordingFile(order.record, f"canary-analyzer {__version__}"))
+            stack.enter_context(RecordingFile(order.record, f"canary-analyzer {__version__}", complain))
             if order.record
             else NoRecording()
         )

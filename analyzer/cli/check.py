@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from analyzer.cli.exits import SIGNALS, exit_code
 from analyzer.cli.output import Output, check_writable, emit
 from analyzer.cli.progress import observer
+from analyzer.cli.streams import tell
 from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
 from analyzer.model.report import Report
@@ -66,7 +66,7 @@ def run(options: Options) -> int:
     report, stopped_by = asyncio.run(_run(order))
     emit(report, options.output, options.output_file)
     if stopped_by:
-        print(f"canary: {report.reason}", file=sys.stderr)
+        tell(f"canary: {report.reason}")
         return int(SIGNALS[stopped_by])
     return int(exit_code(report))
 
@@ -78,14 +78,14 @@ async def _run(order: AnalysisOrder) -> tuple[Report, str]:
 
     def stopped(name: str) -> None:
         if not stop.done():
-            print(f"canary: {name}: leaving at the next safe point", file=sys.stderr, flush=True)
             stop.set_result(name)
+            tell(f"canary: {name}: leaving at the next safe point")
 
     for name in SIGNALS:
         loop.add_signal_handler(signal.Signals[name], stopped, name)
     try:
         with observer() as watching:
-            async with analysis(order, watching) as runner:
+            async with analysis(order, watching, lambda sentence: tell(f"canary: {sentence}")) as runner:
                 report = await runner.run(stop)
     finally:
         for name in SIGNALS:

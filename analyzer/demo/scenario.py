@@ -139,7 +139,7 @@ async def play(name: str, say: Say, stop: asyncio.Future[str] | None = None) -> 
             scrape_canary=_endpoints(fleet, "2"),
             scrape_baseline=_endpoints(fleet, "1"),
         )
-        async with analysis(order, timeline) as runner:
+        async with analysis(order, timeline, say) as runner:
             report = await runner.run(stop)
         if report.action.result == ActionResult.DONE:
             await asyncio.sleep(SETTLE)

@@ -4,9 +4,10 @@ The header carries the format's version; a later format is refused with a senten
 credential is ever in an event, and so none is in a recording.
 """
 
+import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,25 +31,48 @@ class NoRecording:
 class RecordingFile:
     """The `Record` port on a file; a context manager. Each event is in the file before `append` returns.
 
+    When the disk is full, what is recorded ends there, `complain` is told once, and the analysis goes on: a recording
+    is for later, and a bad release is to be taken back now.
+
     Raises:
         UsageError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, made_by: str) -> None:
+    def __init__(self, path: Path, made_by: str, complain: Callable[[str], None]) -> None:
         self._path = path
+        self._complain = complain
+        self._is_writable = True
         try:
-            self._file = path.open("w", encoding="utf-8")
+            # Without waiting for somebody who reads, if it is a pipe. Without a buffer: nothing is left to be written.
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+            os.set_blocking(number, True)
+            self._file = os.fdopen(number, "wb", buffering=0)
         except OSError as error:
+            why = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
+            raise UsageError(f"--record {path}: cannot be written: {why}") from error
+        try:
+            self._write(json.dumps({"format": FORMAT, "made_by": made_by}))
+        except OSError as error:
+            self._file.close()
             raise UsageError(f"--record {path}: cannot be written: {error.strerror}") from error
-        self._write(json.dumps({"format": FORMAT, "made_by": made_by}))
 
     def _write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
+        rest = memoryview(f"{line}\n".encode())
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     async def append(self, event: Event) -> None:
         """Keep one event."""
-        self._write(event.model_dump_json())
+        if not self._is_writable:
+            return
+        try:
+            self._write(event.model_dump_json())
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._is_writable = False
+        self._complain(f"--record {self._path}: the recording is cut off, and the analysis goes on: {error.strerror}")
 
     def __enter__(self) -> Self:
         return self
@@ -56,8 +80,11 @@ class RecordingFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as trouble:
+            if self._is_writable and trouble.errno not in {errno.EINVAL, errno.ENOTSUP}:  # a pipe or a terminal
+                self._give_up(trouble)
         self._file.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from math import inf
 from pathlib import Path
 
@@ -28,9 +29,13 @@ EVENTS: list[Event] = [
 ]
 
 
+def refuse(complaint: str) -> None:
+    raise AssertionError(complaint)
+
+
 def write(path: Path) -> None:
     async def go() -> None:
-        with RecordingFile(path, "test 1") as file:
+        with RecordingFile(path, "test 1", refuse) as file:
             for event in EVENTS:
                 await file.append(event)
 
@@ -45,7 +50,7 @@ def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
 
 def test_an_event_is_in_the_file_before_append_returns(tmp_path: Path) -> None:
     async def go() -> None:
-        with RecordingFile(tmp_path / "a.jsonl", "test 1") as file:
+        with RecordingFile(tmp_path / "a.jsonl", "test 1", refuse) as file:
             await file.append(EVENTS[0])
             assert len(read_recording(tmp_path / "a.jsonl")) == 1
 
@@ -88,4 +93,41 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="not a regular file"):
         read_recording(tmp_path)
     with pytest.raises(UsageError, match="cannot be written"):
-        RecordingFile(tmp_path / "no" / "folder", "test")
+        RecordingFile(tmp_path / "no" / "folder", "test", refuse)
+
+
+def test_a_full_disk_at_the_start_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="--record /dev/full: cannot be written: No space left on device"):
+        RecordingFile(Path("/dev/full"), "test", refuse)
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="nobody reads this pipe"):
+        RecordingFile(tmp_path / "pipe", "test", refuse)
+
+
+def test_a_disk_that_fills_up_is_told_once_and_stops_nobody(tmp_path: Path) -> None:
+    """The reader of a pipe that leaves is the disk that fills up: the next write fails."""
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    complaints: list[str] = []
+
+    async def go() -> None:
+        with RecordingFile(tmp_path / "pipe", "test", complaints.append) as file:
+            await file.append(EVENTS[0])
+            os.close(reading)
+            await file.append(EVENTS[1])
+            await file.append(EVENTS[2])
+
+    asyncio.run(go())
+    assert len(complaints) == 1
+    assert complaints[0].endswith("the recording is cut off, and the analysis goes on: Broken pipe")
+
+
+def test_a_pipe_that_is_read_gets_everything(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write(tmp_path / "pipe")
+    assert os.read(reading, 2**16).count(b"\n") == 1 + len(EVENTS)
+    os.close(reading)
