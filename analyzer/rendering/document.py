@@ -1,7 +1,7 @@
 """A report as Markdown."""
 
 from analyzer.model.report import Report
-from analyzer.rendering.text import SIGNS, action_line, headline
+from analyzer.rendering.text import SIGNS, action_line, headline, printable
 
 
 def markdown(report: Report) -> str:
@@ -49,7 +49,7 @@ def _backticks(text: str) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    text = text.replace("\\", "\\\\").replace("\n", " ")
+    text = printable(text).replace("\\", "\\\\")
     for sign in "|*_`[]#":
         text = text.replace(sign, "\\" + sign)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -2,7 +2,7 @@
 
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Report, Verdict
-from analyzer.rendering.text import headline
+from analyzer.rendering.text import headline, printable
 
 LEVELS = {Verdict.PASS: "notice", Verdict.FAIL: "error", Verdict.ERROR: "error"}
 
@@ -23,7 +23,7 @@ def _command(level: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return "%0A".join(printable(line).replace("%", "%25") for line in text.splitlines())
 
 
 def _property(text: str) -> str:

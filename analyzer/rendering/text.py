@@ -7,6 +7,18 @@ from analyzer.model.units import show_duration
 SIGNS = {Standing.PASS: "✓", Standing.FAIL: "✗", Standing.PENDING: "…", Standing.NO_DATA: "?"}
 
 
+def printable(text: str) -> str:
+    """On one line, and with what a terminal would obey (escape sequences, reversed writing) spelled out.
+
+    Words of servers, programs and label values stand in the texts: whoever writes them must not write the log.
+    """
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else _spelled(sign) for sign in text)
+
+
+def _spelled(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
 def headline(report: Report) -> str:
     """The verdict in one line: `FAIL  helm/web revision 7: …`."""
     word = "stopped" if report.verdict == Verdict.PENDING else report.verdict.value
@@ -35,4 +47,4 @@ def text(report: Report) -> str:
         lines.append(f"  {times}")
     lines += [f"  {judgement_line(judgement)}" for judgement in report.judgements]
     lines += [f"  note: {warning}" for warning in report.warnings]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)

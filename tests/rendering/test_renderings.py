@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import pytest
 
@@ -123,3 +124,14 @@ def test_annotations_are_one_line_each_whatever_the_words() -> None:
 )
 def test_annotation_levels(verdict: Verdict, level: str) -> None:
     assert annotations(report(verdict=verdict, judgements=())).startswith(f"::{level} title=")
+
+
+@pytest.mark.parametrize("form", [text, markdown, annotations])
+def test_no_terminal_obeys_what_a_server_said(form: Callable[[Report], str]) -> None:
+    said = "\x1b[2J\x07 \u202e \u2028\r::error::x \ud800 ü ✓"
+    rule = Judgement(rule="r", metric="m", standing=Standing.FAIL, reason=said)
+    printed = form(report(reason=said, judgements=(rule,), warnings=(said,)))
+    assert "\\x1b" in printed
+    assert "ü ✓" in printed
+    assert all(sign.isprintable() or sign == "\n" for sign in printed)
+    assert sum(line.lstrip().startswith("::") for line in printed.split("\n")) == (2 if form is annotations else 0)
