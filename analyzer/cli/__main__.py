@@ -2,13 +2,21 @@
 
 import os
 import sys
+import warnings
 
 from analyzer.cli.exits import Exit
+from analyzer.cli.streams import deliver, secure, silence, tell
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    secure()
+    if not sys.warnoptions and not os.environ.get("CANARY_DEBUG"):
+        warnings.simplefilter("ignore")  # they are for developers: a user gets sentences
+    code = run(sys.argv[1:])
+    if (trouble := deliver("")) and code == Exit.PASS:  # what a command has printed and not flushed
+        code = _say(f"nothing could be printed: {trouble}", Exit.ERROR)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each way to end
@@ -31,17 +39,19 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each wa
         return _say(str(error), Exit.USAGE)
     except CanaryError as error:
         return _say(f"could not analyse: {error}", Exit.ERROR)
-    except BrokenPipeError:
-        # Whoever read the output has gone; the verdict's exit code is lost with it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing may flush into the closed pipe
+    except (BrokenPipeError, SystemExit):  # whoever read the output has gone: Typer makes exit code 1 of it
+        silence(sys.stdout)
         return int(Exit.ERROR)
+    except OSError as error:
+        trouble = deliver("")  # what could not be printed before cannot be printed now
+        return _say(f"nothing could be printed: {trouble}", Exit.ERROR) if trouble else _unforeseen(error)
     except Exception as error:  # noqa: BLE001 -- the last line before the user: no traceback passes it
         return _unforeseen(error)
     return int(result or 0)
 
 
 def _say(sentence: str, code: Exit) -> int:
-    print(f"canary: {sentence}", file=sys.stderr)
+    tell(f"canary: {sentence}")
     return int(code)
 
 

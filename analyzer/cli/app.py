@@ -213,7 +213,7 @@ def version() -> None:
     """Print the version."""
     from analyzer import __version__
 
-    typer.echo(f"canary-analyzer {__version__}")
+    print(f"canary-analyzer {__version__}")
 
 
 @app.command()

@@ -1,11 +1,11 @@
 """`canary lint` and `canary schema`."""
 
 import json
-import sys
 from pathlib import Path
 
 from analyzer.cli.check import pairs
 from analyzer.cli.exits import Exit
+from analyzer.cli.streams import tell
 from analyzer.composition import finish_rules
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_file
@@ -21,10 +21,10 @@ def run(files: list[Path], parameters: tuple[str, ...]) -> int:
             finish_rules(document, given)
         except UsageError as error:
             wrong += 1
-            print(error, file=sys.stderr)
+            tell(str(error))
             continue
         for warning in document.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            tell(f"warning: {warning}")
         print(f"{file}: good: rule set {document.rule_set.metadata.name}, {len(document.rule_set.spec.rules)} rules")
     return int(Exit.USAGE if wrong else Exit.PASS)
 

@@ -1,11 +1,11 @@
 """Where a report goes, and in which form."""
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzer.cli.streams import deliver, tell
 from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def render(report: "Report", form: Output) -> str:
 def emit(report: "Report", form: Output | None, file: Path | None) -> None:
     """Print the report, or write it into a file; on GitHub Actions the step summary is written as well.
 
-    Raises:
-        UsageError: the file cannot be written; the report is printed then, so that it is not lost.
+    Where that is not possible, it is said and the report goes to the next stream, so that it is not lost; nothing is
+    raised, so that the exit code of the analysis stays.
     """
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     form = form or (Output.GITHUB if on_github and file is None else Output.TEXT)
@@ -58,16 +58,21 @@ def emit(report: "Report", form: Output | None, file: Path | None) -> None:
         _summarise(report)
     rendered = render(report, form)
     if file is None:
-        sys.stdout.write(rendered)
-        sys.stdout.flush()
+        _print(report, rendered)
         return
     try:
         file.write_text(rendered, encoding="utf-8")
     except OSError as error:
-        sys.stdout.write(rendered)
-        print(f"canary: --output-file {file}: cannot be written: {error.strerror}", file=sys.stderr)
+        tell(f"canary: --output-file {file}: cannot be written: {error.strerror}")
+        _print(report, rendered)
     else:
-        print(render(report, Output.TEXT), file=sys.stderr, end="")
+        tell(render(report, Output.TEXT).rstrip("\n"))
+
+
+def _print(report: "Report", rendered: str) -> None:
+    if trouble := deliver(rendered):
+        tell(f"canary: the report could not be printed: {trouble}")
+        tell(render(report, Output.TEXT).rstrip("\n"))
 
 
 def check_writable(file: Path | None, flag: str) -> None:
@@ -90,4 +95,4 @@ def _summarise(report: "Report") -> None:
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(markdown(report) + "\n")
     except OSError as error:
-        print(f"canary: the step summary could not be written: {error.strerror}", file=sys.stderr)
+        tell(f"canary: the step summary could not be written: {error.strerror}")

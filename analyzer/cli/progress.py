@@ -3,9 +3,10 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, TextIO
 
+from analyzer.cli.streams import silence
 from analyzer.engine.ports import Observer
 from analyzer.model.event import (
     Acted,
@@ -23,7 +24,7 @@ from analyzer.model.event import (
 from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.report import Report, Verdict
 from analyzer.model.units import show_duration
-from analyzer.rendering.text import SIGNS, judgement_line
+from analyzer.rendering.text import SIGNS, judgement_line, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +43,13 @@ class Lines:
         report = make_report()
         for line in (*self._of_rules(report), *self._of_event(report, event)):
             seconds = max(0.0, event.at - report.upgraded_at)
-            print(f"[{show_duration(round(seconds))}] {line}", file=self._out, flush=True)
+            self._print(f"[{show_duration(round(seconds))}] {printable(line)}")
+
+    def _print(self, line: str) -> None:
+        try:
+            print(line, file=self._out, flush=True)
+        except OSError:
+            silence(self._out)  # whoever watched has gone; the analysis goes on
 
     def _of_rules(self, report: Report) -> Iterator[str]:
         for judgement in report.judgements:
@@ -104,7 +111,8 @@ class Live:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._screen.stop()
+        with suppress(OSError):  # the terminal has gone
+            self._screen.stop()
 
     def changed(self, make_report: Callable[[], Report], event: Event) -> None:
         """Keep it for the next drawing."""
@@ -124,13 +132,13 @@ class Live:
         left = max(0.0, report.deadline_at - time.time())
         title = f"{report.target} revision {report.revision.number}: "
         title += report.reason if report.verdict != Verdict.PENDING else f"{show_duration(round(left))} left"
-        table = Table(title=Text(title), title_justify="left", box=None, expand=False)
+        table = Table(title=Text(printable(title)), title_justify="left", box=None, expand=False)
         for column in ("", "rule", "towards fail", "towards pass", "requests", "what it says"):
             table.add_column(column)
         for judgement in report.judgements:
-            table.add_row(*(Text(cell) for cell in _cells(judgement)))
+            table.add_row(*(Text(printable(cell)) for cell in _cells(judgement)))
         if self._trouble:
-            table.caption = Text(f"waiting: {self._trouble}")
+            table.caption = Text(printable(f"waiting: {self._trouble}"))
         return table
 
 

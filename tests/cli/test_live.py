@@ -167,6 +167,37 @@ def test_on_github_actions(bad: Live, tmp_path: Path) -> None:
     assert "### FAIL" in summary.read_text()
 
 
+def test_whoever_reads_may_leave(bad: Live, tmp_path: Path) -> None:
+    """The analysis goes on, the way back is gone, and the exit code is the true one."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = tmp_path / "done"
+    back = shlex.join(
+        [sys.executable, "-c", f"import pathlib; pathlib.Path({str(done)!r}).touch(); raise SystemExit(1)"]
+    )
+    ended = subprocess.run(
+        command(rules_file(tmp_path), live=bad, back=back), stdout=writing, stderr=writing, check=False, timeout=120
+    )
+    os.close(writing)
+    assert ended.returncode == 11
+    assert done.exists()
+
+
+def test_a_report_that_cannot_be_printed_goes_to_standard_error(bad: Live, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        arguments = command(rules_file(tmp_path), "--dry-run", "--output", "json", live=bad)
+        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert done.returncode == 11
+    assert "canary: the report could not be printed: No space left on device" in done.stderr
+    assert "FAIL  command/web revision new" in done.stderr
+
+
+def test_a_terminal_without_unicode(bad: Live, tmp_path: Path) -> None:
+    done = run(command(rules_file(tmp_path), "--dry-run", live=bad), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 11
+    assert "\\u2717 errors" in done.stdout
+
+
 def test_without_prometheus_by_scraping(bad: Live, tmp_path: Path) -> None:
     sides = [
         ("--scrape", f"{side}={url}")
