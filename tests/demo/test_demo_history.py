@@ -42,6 +42,7 @@ async def test_prometheus_remembers_what_was_written(launch_prometheus: Launch) 
     assert last.value == gauge.samples[-1][1]
 
 
+@pytest.mark.prometheus
 async def test_samples_out_of_order_are_refused_with_promtools_words(tmp_path: Path) -> None:
     samples = [(1_700_000_100.0, 1.0), (1_700_000_000.0, 2.0), (1_700_000_000.0, 3.0)]
     with pytest.raises(DemoError, match=r"promtool refused the history:\n.*"):
