@@ -79,24 +79,32 @@ class TestWeights:
 
     def test_evidence_adds_up_over_rules(self) -> None:
         """None is proven by itself; the mean of their e-values is."""
-        rules = (ERRORS, READY)
-        state = judge.start(plan(*rules))
-        for index in range(2):
-            for metric in ("errors", "ready"):
-                state = judge.advance(state, reading(metric, index, events(15, 1000), events(1, 1000)))
-        each = [exp(one.log_e) for one in state.states]
-        assert judge.standing(state) == (Standing.FAIL if sum(each) / 2 >= 100 else Standing.PENDING)
-        assert each[0] == each[1]
-        assert judge.judgements(state, {})[0].evidence.towards_fail == pytest.approx(log(each[0] / 2) / log(100))
+        names = [f"rule-{index}" for index in range(8)]
+        rules = [{"metric": metric, "name": f"{metric}-{name}"} for name in names for metric in ("errors", "ready")]
+        one = fed(judge.start(plan(*rules)), "errors", events(12, 1000), events(1, 1000), 5)
+        both = fed(one, "ready", events(12, 1000), events(1, 1000), 5)
+        assert log(100) < one.states[0].log_e < log(200)
+        assert judge.standing(one) == Standing.NO_DATA
+        assert judge.standing(both) == Standing.FAIL
+        towards = [told.evidence.towards_fail for told in judge.judgements(both, {})]
+        assert towards == pytest.approx([(both.states[0].log_e - log(16)) / log(100)] * 16)
+        assert len(judge.culprits(both)) == 1
 
 
 class TestWhoDecides:
-    def test_advisory_rules_bring_at_most_half_of_what_a_verdict_takes(self) -> None:
+    def test_advisory_rules_never_decide_alone_and_bring_at_most_half(self) -> None:
         rules = [{**ERRORS, "advisory": True}, {**ERRORS, "name": "two", "advisory": True}, READY]
         state = fed(judge.start(plan(*rules)), "errors", events(900, 1000), events(1, 1000), 20)
+        assert state.states[0].log_e > 30
         assert judge.standing(state) != Standing.FAIL
-        half = fed(state, "ready", events(30, 1000), events(2, 1000), 2)
-        assert half.states[2].log_e > log(0.5 / 0.01 * 3) or judge.standing(half) != Standing.FAIL
+        for windows in range(1, 20):
+            after = fed(state, "ready", events(12, 1000), events(2, 1000), windows)
+            own = exp(after.states[2].log_e) / 3  # of 1/alpha = 100, of which the others bring 50 at most
+            assert (judge.standing(after) == Standing.FAIL) == (own + 50 >= 100)
+            if own > 60:
+                break
+        else:
+            pytest.fail("the evidence never sufficed")
 
     def test_an_advisory_limit_never_fails_the_release(self) -> None:
         rules = [{**ERRORS, "judge": "threshold", "limit": "1%", "advisory": True}, READY]
