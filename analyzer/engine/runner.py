@@ -46,6 +46,7 @@ class Runner:
         self._pauses: dict[str, float] = {}
         self._try_again_at: dict[str, float] = {}
         self._looked_at = plan.started_at
+        self._unlearned = {query.metric: query for query in plan.queries}
 
     @property
     def analysis(self) -> Analysis:
@@ -96,16 +97,16 @@ class Runner:
             await self._append(decision)
 
     async def _work(self) -> None:
-        if not is_over(self.analysis, self._now):
-            await self._read_histories()
         while not is_over(self.analysis, self._now):
-            due = self._due()
-            for event in await asyncio.gather(*(self._read(query, window) for query, window in due)):
-                await self._append(event)
+            histories = [self._read_history(query) for query in self._histories_due()]
+            windows = [self._read(query, window) for query, window in self._due()]
+            for events in await asyncio.gather(*histories, *windows):
+                for event in events:
+                    await self._append(event)
             await self._decide()
             await self._look_at_platform()
             await self._act_and_verify()
-            if not is_over(self.analysis, self._now) and not self._due():
+            if not is_over(self.analysis, self._now) and not self._due() and not self._histories_due():
                 await self._ports.clock.sleep(self._until_next())
 
     @property
@@ -116,24 +117,19 @@ class Runner:
     def _interval(self) -> float:
         return self._plan.rule_set.spec.schedule.interval
 
-    async def _read_histories(self) -> None:
-        """The baseline's past, before the first window: the prior is frozen by it. Waits for a source that is away."""
-        span = Window(
-            start=self._plan.upgraded_at - self._plan.rule_set.spec.schedule.baseline, end=self._plan.upgraded_at
-        )
-        missing = list(self._plan.queries)
-        while missing and not is_over(self.analysis, self._now):
-            answers = await asyncio.gather(*(self._read_history(query, span) for query in missing))
-            events = [event for answer in answers for event in answer]
-            for event in events:
-                await self._append(event)
-            read = {event.history.metric for event in events if isinstance(event, HistoryRead)}
-            missing = [query for query in missing if query.metric not in read]
-            if missing:
-                await self._decide()
-                await self._ports.clock.sleep(self._until_try_again(missing))
+    def _histories_due(self) -> Sequence[Query]:
+        """The metrics whose past is to be asked for (again). A metric that has none yet does not hold up the others."""
+        return [query for query in self._wanted_histories if self._try_again_at.get(query.metric, 0.0) <= self._now]
 
-    async def _read_history(self, query: Query, span: Window) -> tuple[HistoryRead | Troubled, ...]:
+    @property
+    def _wanted_histories(self) -> Sequence[Query]:
+        decided = self.analysis.decided is not None and not self.analysis.is_watching
+        return [] if decided else list(self._unlearned.values())
+
+    async def _read_history(self, query: Query) -> tuple[HistoryRead | Troubled, ...]:
+        """The baseline's past of a metric, before its first window: the prior is frozen by it."""
+        upgraded_at = self._plan.upgraded_at
+        span = Window(start=upgraded_at - self._plan.rule_set.spec.schedule.baseline, end=upgraded_at)
         try:
             self._lags[query.metric] = await self._ports.source.lag(query)
             history = await self._ports.source.history(query, span, self._interval)
@@ -144,18 +140,20 @@ class Runner:
             self._lags.setdefault(query.metric, 0.0)
             trouble = Troubled(at=self._now, metric=query.metric, why=Absence.REFUSED, detail=str(error))
             nothing = History(metric=query.metric, span=span, readings=(), note=str(error))
+            self._unlearned.pop(query.metric)
             return trouble, HistoryRead(at=self._now, history=nothing)
+        self._unlearned.pop(query.metric)
         self._forget_trouble(query.metric)
         return (HistoryRead(at=self._now, history=history),)
 
-    async def _read(self, query: Query, window: Window) -> WindowRead | Troubled:
+    async def _read(self, query: Query, window: Window) -> tuple[WindowRead | Troubled]:
         cursor = self.analysis.progress[query.metric].cursor
         try:
             reading, cursor = await self._ports.source.read(query, window, cursor)
         except SourceError as error:
-            return self._trouble(query.metric, error)
+            return (self._trouble(query.metric, error),)
         self._forget_trouble(query.metric)
-        return WindowRead(at=self._now, reading=reading, cursor=cursor)
+        return (WindowRead(at=self._now, reading=reading, cursor=cursor),)
 
     def _trouble(self, metric: str, error: SourceError) -> Troubled:
         pause = min(LONGEST_PAUSE, self._pauses.get(metric, self._interval / 16) * 2)
@@ -183,7 +181,7 @@ class Runner:
 
     def _due(self) -> Sequence[tuple[Query, Window]]:
         due = []
-        for query in self._plan.queries:
+        for query in self._learned:
             window = self._next_window(self.analysis.progress[query.metric])
             ready_at = max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
             if ready_at <= self._now and self._may_read(window):
@@ -193,14 +191,16 @@ class Runner:
     def _until_next(self) -> float:
         times = [
             max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
-            for query in self._plan.queries
+            for query in self._learned
             if self._may_read(window := self._next_window(self.analysis.progress[query.metric]))
         ]
+        times += [self._try_again_at.get(query.metric, 0.0) for query in self._wanted_histories]
         return max(0.01, min([*times, self._now + self._interval]) - self._now)
 
-    def _until_try_again(self, queries: Sequence[Query]) -> float:
-        times = [self._try_again_at.get(query.metric, self._now + LONGEST_PAUSE) for query in queries]
-        return max(0.01, min(times) - self._now)
+    @property
+    def _learned(self) -> Sequence[Query]:
+        """The metrics whose past is known, or known not to be had: their windows are read."""
+        return [query for query in self._plan.queries if query.metric not in self._unlearned]
 
     async def _decide(self) -> None:
         """Time alone can decide as well: a deadline passes also when nothing is heard."""

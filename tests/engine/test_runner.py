@@ -9,10 +9,11 @@ import pytest
 from world import DEPLOYMENT, START, Clock, Platform, Record, Script, Sides, World, rates, revision, rule_set
 
 from analyzer.engine.replay import judge_again, judge_by, planned
-from analyzer.errors import PlatformUnavailable
+from analyzer.errors import PlatformUnavailable, SourceUnavailable
 from analyzer.model.event import Acted, Decided, Held, Intended, Planned, Troubled, WindowRead
 from analyzer.model.judgement import Standing
-from analyzer.model.reading import Absence, Events, Missing, Targets, Window
+from analyzer.model.plan import Query
+from analyzer.model.reading import Absence, Events, History, Missing, Targets, Window
 from analyzer.model.report import ActionResult, Guard, Report, Verdict
 from analyzer.model.target import ActionKind, Receipt
 
@@ -458,3 +459,30 @@ def test_an_error_that_nobody_foresaw_is_told_once() -> None:
 
     asyncio.run(go())
     assert told == []
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(0.05, Verdict.FAIL), (0.001, Verdict.INCONCLUSIVE)])
+def test_a_past_that_never_comes_holds_up_neither_the_others_nor_the_end(rate: float, verdict: Verdict) -> None:
+    rules = rule_set([{"metric": "errors", "critical": True}, {"metric": "memory", "critical": True}])
+    world = bad_release(rules=rules)
+    world.script = until_act(world, rates(rate), gone)
+    runner = world.runner()
+    answer = world.source.history
+
+    async def history(query: Query, span: Window, interval: float) -> History:
+        if query.metric == "memory":
+            raise SourceUnavailable("too heavy a query", "timeout")
+        return await answer(query, span, interval)
+
+    world.source.history = history  # type: ignore[method-assign] # one metric's alone fails
+    report = asyncio.run(asyncio.wait_for(runner.run(), 30))
+    assert report.verdict == verdict
+    assert report.ended_at is not None
+    assert report.ended_at <= START + 300 + 30
+    if verdict == Verdict.FAIL:
+        assert report.decided_at is not None
+        assert report.decided_at < START + 200
+        assert report.action.result == ActionResult.DONE
+    else:
+        assert "too heavy a query" in report.reason
+    assert judge_again(world.record.events) == report
