@@ -1,5 +1,6 @@
 """How a running analysis shows itself on standard error: live on a terminal, a line per change elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -165,7 +166,7 @@ def _bar(share: float | None) -> str:
 @contextmanager
 def observer() -> Iterator[Observer]:
     """What fits standard error: live on a terminal, lines elsewhere."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}:
         with Live() as live:
             yield live
     else:
