@@ -108,7 +108,7 @@ def read_order(options: Options) -> AnalysisOrder:
         wanted=Wanted(
             canary=options.canary,
             baseline=options.baseline,
-            since=_moment(options.since, now) if options.since else None,
+            since=_moment(options.since, now) if options.since is not None else None,
             revision=options.revision or "new",
             previous=options.previous or "previous",
         ),

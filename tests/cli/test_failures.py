@@ -72,6 +72,7 @@ class TestUsage:
             (["check", "helm/web", "--rollback-command", "x"], "--rollback-command is for command/NAME"),
             (["check", "command/web", "--rollback-command", "x && y"], "shell"),
             (["check", "command/web", "--dry-run", "--since", "yesterday"], "--since 'yesterday'"),
+            (["check", "command/web", "--dry-run", "--since", ""], "--since ''"),  # a variable that CI has not set
             (["check", "command/web", "--dry-run", "--since", "2999-01-01T00:00:00Z"], "is in the future"),
             (["check", "command/web", "--dry-run", "--since", "2026-13-01"], "is not a time"),
             (["check", "command/web", "--dry-run", "--set", "requests"], "--set 'requests': write NAME=VALUE"),
@@ -164,6 +165,16 @@ class TestRuleSets:
         assert "bad.yaml" in text
         assert words.lower() in text.lower()
         assert code == 2
+
+    def test_no_word_of_a_file_begins_a_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """In CI such a line is a command to the workflow's runner, and rule sets come with pull requests."""
+        file = tmp_path / "bad.yaml"
+        hostile = '"a\\n::error::metric": {ratio: {bad: a, total: "b\\n::error::total"}}\n    errors:'
+        file.write_text(RULES.replace("errors:", hostile, 1).replace("metric: errors", 'metric: "a\\n::error::metri"'))
+        assert run(["lint", str(file)]) == 2
+        printed = capsys.readouterr()
+        assert "did you mean a" in printed.err
+        assert all(line.startswith(str(file)) for line in printed.err.splitlines())
 
     def test_a_hundred_megabytes(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "huge.yaml"

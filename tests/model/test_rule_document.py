@@ -335,7 +335,7 @@ def unreadable(path: Path) -> str:
         read_rule_file(path)
     assert isinstance(caught.value, UsageError)
     assert len(caught.value.mistakes) == 1
-    return str(caught.value).removeprefix(str(path))
+    return str(caught.value).removeprefix(str(path).replace("\0", r"\x00"))  # spelled out
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
