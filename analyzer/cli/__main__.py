@@ -29,6 +29,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each wa
     try:
         result = app(arguments, prog_name="canary", standalone_mode=False)
     except typer.Exit as leaving:
+        if leaving.exit_code == Exit.INTERRUPTED:  # Typer's answer to Ctrl-C
+            return _say("stopped by Ctrl-C", Exit.INTERRUPTED)
         return leaving.exit_code
     except typer.TyperException as error:
         message = error.format_message()

@@ -64,6 +64,9 @@ def run(options: Options) -> int:
     check_writable(options.output_file, "--output-file")
     order = read_order(options)
     report, stopped_by = asyncio.run(_run(order))
+    if report is None:
+        tell(f"canary: stopped by {stopped_by} before the analysis began; nothing was done")
+        return int(SIGNALS[stopped_by])
     emit(report, options.output, options.output_file)
     if stopped_by:
         tell(f"canary: {report.reason}")
@@ -71,22 +74,32 @@ def run(options: Options) -> int:
     return int(exit_code(report))
 
 
-async def _run(order: AnalysisOrder) -> tuple[Report, str]:
-    """The report, and the name of the signal that stopped the analysis, or nothing."""
+async def _run(order: AnalysisOrder) -> tuple[Report | None, str]:
+    """The report, None if the analysis has not begun, and the name of the signal that stopped it, or nothing."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[str] = loop.create_future()
+    beginning: asyncio.Task[object] | None = (
+        asyncio.current_task()
+    )  # looking at the platform may take long, and changes nothing
 
     def stopped(name: str) -> None:
         if not stop.done():
             stop.set_result(name)
             tell(f"canary: {name}: leaving at the next safe point")
+            if beginning is not None:
+                beginning.cancel()
 
     for name in SIGNALS:
         loop.add_signal_handler(signal.Signals[name], stopped, name)
     try:
         with observer() as watching:
             async with analysis(order, watching, lambda sentence: tell(f"canary: {sentence}")) as runner:
+                beginning = None
                 report = await runner.run(stop)
+    except asyncio.CancelledError:
+        if beginning is None or not stop.done():
+            raise
+        return None, stop.result()
     finally:
         for name in SIGNALS:
             loop.remove_signal_handler(signal.Signals[name])

@@ -1,8 +1,10 @@
 """What a user does wrong, and what is wrong around the user: one sentence and an exit code each, never a traceback."""
 
 import json
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -355,3 +357,20 @@ def test_an_error_that_nobody_foresaw_is_one_sentence(
     code, text = outcome(capsys, check(rules))
     assert "an error that was not foreseen: ZeroDivisionError: division by zero" in text
     assert code == 4
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_while_helm_hangs_is_not_waited_with(tmp_path: Path, rules: Path, name: str, code: int) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nexec sleep 60\n")
+    helm.chmod(0o755)
+    arguments = ["check", "helm/web", "--helm", str(helm), "--rules", str(rules), "--prometheus", "http://127.0.0.1:9"]
+    process = subprocess.Popen([sys.executable, "-m", "analyzer.cli", *arguments], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < until, "helm was not called"
+        time.sleep(0.02)
+    process.send_signal(signal.Signals[name])
+    _, err = process.communicate(timeout=15)
+    assert process.returncode == code
+    assert err.splitlines()[-1] == f"canary: stopped by {name} before the analysis began; nothing was done"
