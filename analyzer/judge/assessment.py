@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analyzer.judge.combination import Combination, combine
+from analyzer.judge.rules.health_of_pods import HealthOfPods
 from analyzer.judge.rules.margins import margins
 from analyzer.judge.rules.ratio import RatioRule
 from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, weight_of
@@ -19,9 +20,6 @@ from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.plan import Plan
 from analyzer.model.reading import History, Reading
 from analyzer.model.ruleset import MetricRule, Rule
-
-HEALTH_OF_TARGETS = "health:targets"
-"""The name of the metric behind `health: targets`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def start(plan: Plan) -> Assessment:
 
 def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
     spec = plan.rule_set.spec
-    metric = rule.metric if isinstance(rule, MetricRule) else HEALTH_OF_TARGETS
+    metric = rule.metric if isinstance(rule, MetricRule) else f"health:{rule.health}"
     query = next(query for query in plan.queries if query.metric == metric)
     return Terms(
         name=rule_name(rule, query.kind),
@@ -132,9 +130,26 @@ def _combined(assessment: Assessment) -> Combination | None:
 
 
 def _deciding(assessment: Assessment) -> list[RuleState]:
-    """The rules that a pass needs: critical ones; where none is, all that are not advisory."""
-    critical = [state for state in assessment.states if state.terms.critical]
-    return critical or [state for state in assessment.states if not state.terms.is_advisory]
+    """The rules that a pass needs: critical ones; where none is, all that are not advisory. And pods that are not
+    ready yet: whoever is right about those that serve says nothing of the others."""
+    critical = any(state.terms.critical for state in assessment.states)
+    return [
+        state
+        for state in assessment.states
+        if (state.terms.critical if critical else not state.terms.is_advisory)
+        or (isinstance(state, HealthOfPods) and state.is_waiting and not state.terms.advisory)
+    ]
+
+
+def at_deadline(assessment: Assessment, deadline_at: float) -> Assessment:
+    """Now that the deadline (Unix seconds) has come: a canary whose pods are not ready has failed."""
+    if assessment.failed:
+        return assessment
+    states = tuple(
+        state.at_deadline(deadline_at) if isinstance(state, HealthOfPods) else state for state in assessment.states
+    )
+    after = replace(assessment, states=states)
+    return replace(after, failed=_failing(after))
 
 
 def standing(assessment: Assessment) -> Standing:

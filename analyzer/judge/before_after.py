@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv
-from scipy.stats import chi2, t
+from scipy.special import betaincinv, chdtri, stdtrit
 
 from analyzer.judge.arrays import Array, array
 from analyzer.judge.null import Null
 
-_SPENT = 5.0
-"""One part in five of the error probability is spent on the baseline's own uncertainty."""
+SPENT = 0.2
+"""The part of the error probability that is spent on the baseline's own uncertainty."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ def fail_limit(n: ArrayLike, e: ArrayLike, tolerance: Null, alpha: float, *, kno
     requests, events = _blocks(n, e)
     if known:
         return Limit(float(tolerance.line(events.sum() / requests.sum())), alpha)
-    half = alpha / _SPENT / 2
+    half = alpha * SPENT / 2
     upper = _upper(requests.sum(), events.sum(), half) * np.exp(_drift(requests, events, half))
-    return Limit(float(tolerance.line(upper)), alpha - alpha / _SPENT)
+    return Limit(float(tolerance.line(upper)), alpha * (1 - SPENT))
 
 
 def pass_limit(n: ArrayLike, e: ArrayLike, margin: Null, beta: float, *, known: bool = False) -> Limit:
@@ -57,9 +56,9 @@ def pass_limit(n: ArrayLike, e: ArrayLike, margin: Null, beta: float, *, known: 
     requests, events = _blocks(n, e)
     if known:
         return Limit(float(margin.line(events.sum() / requests.sum())), beta)
-    half = beta / _SPENT / 2
+    half = beta * SPENT / 2
     lower = _lower(requests.sum(), events.sum(), half) * np.exp(-_drift(requests, events, half))
-    return Limit(float(margin.line(lower)), beta - beta / _SPENT)
+    return Limit(float(margin.line(lower)), beta * (1 - SPENT))
 
 
 def _blocks(n: ArrayLike, e: ArrayLike) -> tuple[Array, Array]:
@@ -85,7 +84,7 @@ def _drift(requests: Array, events: Array, level: float) -> float:
     if k < 3 or not events.any():
         return 0.0
     squares = (events - expected) ** 2
-    if (squares / expected).sum() <= chi2.ppf(0.9, k - 1):
+    if (squares / expected).sum() <= chdtri(k - 1, 0.1):
         return 0.0
     excess = max(0.0, (squares - expected).sum() / (expected**2).sum()) * k / (k - 1)
-    return float(t.ppf(1 - level, k - 1) * np.sqrt(np.log1p(excess)))
+    return float(stdtrit(k - 1, 1 - level) * np.sqrt(np.log1p(excess)))

@@ -38,7 +38,7 @@ STAKES = np.linspace(0.05, 0.98, 16)
 """Shares of the fortune that share bets stake."""
 
 
-def baseline_guess(n_b: Array, e_b: Array, floor: float) -> Array:
+def baseline_guess(n_b: Array, e_b: Array, floor: Array | float) -> Array:
     """The baseline's rate for the next interval's bets, from its requests and events of earlier intervals.
 
     `floor` is the rate that half an event stands for while there are none: max(d, d', 1e-4).

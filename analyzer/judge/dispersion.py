@@ -88,7 +88,8 @@ def residuals(rows: Array) -> tuple[Array, Array]:
     alone = n_b.sum(-1, keepdims=True) == 0
     if not alone.any():
         return residual, variance
-    rate = (e_c.sum(-1, keepdims=True) + 0.5) / (n_c.sum(-1, keepdims=True) + 1)
+    # No half event here: it would leave the same small residual in every interval, which looks like persistent noise.
+    rate = e_c.sum(-1, keepdims=True) / np.maximum(n_c.sum(-1, keepdims=True), TINY)
     return np.where(alone, e_c - n_c * rate, residual), np.where(alone, n_c * rate * (1 - rate), variance)
 
 

@@ -12,24 +12,26 @@ class Null:
     """The line p_c = a·p_b + d. For the fail side the null is p_c ≤ a·p_b + d, for the pass side p_c ≥ a·p_b + d.
 
     Relative tolerance r: (1 + r, 0). Absolute: (1, d). Both: (1 + r, d). A limit, whatever the baseline: (0, limit).
-    `a` may be an array over the batch; then it is zero everywhere or nowhere.
+    Both may be arrays over the batch; `a` is then zero everywhere or nowhere, and so is `d`.
 
     Raises:
         ValueError: for negative or non-finite numbers, for the line (0, 0), and for a mixture of limits and others.
     """
 
     a: Array | float
-    d: float = 0.0
+    d: Array | float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.all(np.isfinite(self.a)) and np.isfinite(self.d)):
+        if not (np.all(np.isfinite(self.a)) and np.all(np.isfinite(self.d))):
             raise ValueError("a tolerance is not a finite number")
-        if np.any(np.less(self.a, 0)) or self.d < 0:
+        if np.any(np.less(self.a, 0)) or np.any(np.less(self.d, 0)):
             raise ValueError("a tolerance is negative")
+        if np.any(np.equal(self.d, 0)) and np.any(np.greater(self.d, 0)):
+            raise ValueError("one batch mixes relative tolerances with absolute ones")
         if np.any(np.equal(self.a, 0)):
             if np.any(np.greater(self.a, 0)):
                 raise ValueError("one batch mixes limits with comparisons")
-            if self.d == 0:
+            if np.any(np.equal(self.d, 0)):
                 raise ValueError("a limit of zero tolerates nothing: no evidence can be weighed against it")
 
     @property
@@ -40,7 +42,7 @@ class Null:
     @property
     def is_relative(self) -> bool:
         """Whether only the ratio of the rates matters (d = 0)."""
-        return self.d == 0
+        return not np.any(self.d)
 
     def line(self, p_b: Array | float) -> Array | float:
         """The canary's rate on the line at the baseline's rate `p_b`."""
@@ -48,7 +50,7 @@ class Null:
 
     def lifted(self) -> "Null":
         """The same line with a trailing axis, to be broadcast over bets."""
-        return Null(self.a if isinstance(self.a, float | int) else np.expand_dims(self.a, -1), self.d)
+        return Null(_lifted(self.a), _lifted(self.d))
 
     def project(
         self, n_c: Array | float, n_b: Array | float, p_c: Array | float, p_b: Array | float
@@ -79,3 +81,7 @@ class Null:
         spread = np.abs(linear) + np.sqrt(linear * linear - 4 * quadratic * constant)
         falling = np.maximum(quadratic * 2, TINY)
         return np.where(linear >= 0, -2 * constant / np.maximum(spread, TINY), spread / falling)
+
+
+def _lifted(value: Array | float) -> Array | float:
+    return value if isinstance(value, float | int) else np.expand_dims(value, -1)

@@ -44,9 +44,12 @@ class Setting:
         return max(self.planned - 1, 0) // RESTART_EVERY
 
     @cached_property
-    def floor(self) -> float:
+    def floor(self) -> Array:
         """The rate that half an event stands for, before the baseline has shown any."""
-        return max(self.fail.d if self.fail else 0.0, self.pass_.d if self.pass_ else 0.0, 1e-4)
+        floor = np.full((), 1e-4)
+        for line in (self.fail, self.pass_):
+            floor = np.maximum(floor, line.d if line else 0.0)
+        return array(floor)
 
     @cached_property
     def sides(self) -> tuple[Side | None, Side | None]:

@@ -23,10 +23,10 @@ _EXAMPLES = {
     "rules": "rules: with at least one rule",
     "bad": """bad: 'http_requests_total{code=~"5.."}'""",
     "total": "total: http_requests_total",
-    "health": "health: targets",
+    "health": "health: pods",
 }
 _MAPPINGS: dict[Location, str] = {
-    ("<metric rule>", "metric"): "says not what it judges: write metric: NAME, or health: targets",
+    ("<metric rule>", "metric"): "says not what it judges: write metric: NAME, or health: pods",
     ("<query>", "promql"): "a mapping stands here: put a selector with braces in quotes, or write promql: '…'",
 }
 """What a mapping without the key that makes it what it is was meant to be."""

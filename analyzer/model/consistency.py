@@ -127,6 +127,12 @@ def _nobody_decides(parts: Parts) -> Iterator[Complaint]:
         )
 
 
+def nobody_decides(rules: Sequence[Rule], metrics: Mapping[str, Metric]) -> bool:
+    """Whether every rule is advisory: by its own word, or as that of a gauge."""
+    kinds = {name: kind_of(metric) for name, metric in metrics.items()}
+    return not any(_decides(rule, kinds) for rule in rules)
+
+
 def _decides(rule: Rule, kinds: Mapping[str, str | None]) -> bool:
     if isinstance(rule, HealthRule) or rule.advisory:
         return not rule.advisory

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from analyzer.model.base import Model
-from analyzer.model.plan import Plan
+from analyzer.model.plan import Plan, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Reading
 from analyzer.model.report import Guard, Verdict
 from analyzer.model.target import ActionKind, Intent, Receipt
@@ -35,6 +35,13 @@ class WindowRead(_Event):
     type: Literal["window"] = "window"
     reading: Reading
     cursor: Cursor | None = None
+
+
+class Regrouped(_Event):
+    """The pods of the two sides are others now; windows that begin later are read by these matchers."""
+
+    type: Literal["regrouped"] = "regrouped"
+    sides: SideMatchers
 
 
 class Troubled(_Event):
@@ -77,6 +84,12 @@ class Intended(_Event):
     intent: Intent
 
 
+class Dropped(_Event):
+    """The action that was about to be done never came to be: the process had ended before. It may be done now."""
+
+    type: Literal["dropped"] = "dropped"
+
+
 class Acted(_Event):
     """What came of the action."""
 
@@ -101,7 +114,19 @@ class Ended(_Event):
 
 
 Event = Annotated[
-    Planned | HistoryRead | WindowRead | Troubled | Extended | Decided | Held | Intended | Acted | Verified | Ended,
+    Planned
+    | HistoryRead
+    | WindowRead
+    | Regrouped
+    | Troubled
+    | Extended
+    | Decided
+    | Held
+    | Intended
+    | Dropped
+    | Acted
+    | Verified
+    | Ended,
     Field(discriminator="type"),
 ]
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

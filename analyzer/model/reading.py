@@ -32,6 +32,7 @@ class Absence(StrEnum):
     TIMEOUT = "timeout"
     MALFORMED = "malformed"  # cut off, not JSON, or of another shape
     PARTIAL = "partial"  # answered with a warning that something is missing (Thanos, Mimir)
+    MIXED = "mixed"  # pods of both revisions bear the same names in this window
     NOT_RECORDED = "not-recorded"  # a recording judged again by rules that ask for something else
 
 
@@ -94,7 +95,35 @@ class Targets(Model):
     restarts: int
 
 
-Side = Annotated[Missing | Events | Buckets | Level | Targets, Field(discriminator="kind")]
+class PodTrouble(Model):
+    """What is wrong with one pod, in Kubernetes' own word. `since` in Unix seconds, where it is known."""
+
+    pod: str
+    reason: str
+    detail: str = ""
+    since: float | None = None
+
+
+class Pods(Model):
+    """The pods of one side as they are now.
+
+    `wanted` are as many as the workloads want (of the baseline, as many as there are); `restarts` and `oom_kills` those
+    of all their containers so far. `overdue` is a sentence once a workload's progress deadline has passed. `seen_at`
+    (Unix seconds) is when they were looked at; None: at the window's end. One look serves all windows that were over.
+    """
+
+    kind: Literal["pods"] = "pods"
+    wanted: int
+    ready: int
+    total: int
+    restarts: int
+    oom_kills: int = 0
+    troubles: tuple[PodTrouble, ...] = ()
+    overdue: str = ""
+    seen_at: float | None = None
+
+
+Side = Annotated[Missing | Events | Buckets | Level | Targets | Pods, Field(discriminator="kind")]
 
 
 class Reading(Model):

@@ -3,8 +3,11 @@
 from enum import StrEnum
 
 from analyzer.model.base import Model
+from analyzer.model.guard import Guard
 from analyzer.model.judgement import Judgement
 from analyzer.model.target import ActionKind, Receipt, Revision, Target
+
+__all__ = ["Action", "ActionResult", "Guard", "Report", "Verdict"]
 
 
 class Verdict(StrEnum):
@@ -22,7 +25,7 @@ class ActionResult(StrEnum):
 
     NONE = "none"  # nothing was to be done
     DONE = "done"  # done, and the service has recovered
-    UNVERIFIED = "unverified"  # done, and the recovery has not been seen
+    UNVERIFIED = "unverified"  # begun or done, and the recovery has not been seen
     FAILED = "failed"
     HELD = "held"  # a guard held it back
     DRY_RUN = "dry-run"
@@ -33,17 +36,6 @@ class Action(Model):
 
     kind: ActionKind = ActionKind.NONE
     result: ActionResult = ActionResult.NONE
-
-
-class Guard(StrEnum):
-    """A reason not to act."""
-
-    SUPERSEDED = "superseded"
-    NO_WAY_BACK = "no-way-back"
-    ONCE = "once"
-    CHANGED = "changed"
-    STOPPED = "stopped"
-    UNKNOWN = "unknown"  # the platform could not be asked, so nothing is known to be safe
 
 
 class Report(Model):

@@ -92,6 +92,7 @@ class Comparison(StrEnum):
 
     SIDE_BY_SIDE = "side-by-side"
     BEFORE_AFTER = "before-after"
+    ROLLING = "rolling"  # side by side while pods of both serve, then with the history
 
 
 class Sides(Spec):
@@ -105,7 +106,12 @@ class Sides(Spec):
     )
     canary: Text | None = Field(None, description='matchers of the canary, such as version="2"')
     baseline: Text | None = Field(None, description='matchers of the baseline, such as version="1"')
-    comparison: Comparison | None = Field(None, description="default: side-by-side where both sides are given")
+    namespace_label: Annotated[str, StringConstraints(pattern=r"^([a-zA-Z_][a-zA-Z0-9_]*)?$")] | None = Field(
+        None, description='label: pod only: the label with the pods\' namespace, "" for none; default: namespace'
+    )
+    comparison: Comparison | None = Field(
+        None, description="default: rolling for pods; else side-by-side where both sides are given"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -266,11 +272,21 @@ class HealthRule(_Weighed):
     """What is said of the canary's pods or scrape targets themselves, before a single request.
 
     `targets` reads Prometheus' own `up` and `process_start_time_seconds`: the canary's targets down, or restarting
-    again and again, while the baseline's are not.
+    again and again, while the baseline's are not. `pods` reads what Kubernetes says of the canary's pods: crash loops,
+    images that cannot be pulled, OOM kills, pods that no node takes, readiness that never comes.
     """
 
-    health: Literal["targets"] = Field(description="what is looked at: targets, the scrape targets of the canary")
-    consecutive: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="readings in a row with targets down")
+    health: Literal["targets", "pods"] = Field(
+        description="what is looked at: targets, the scrape targets of the canary, or pods, its pods in Kubernetes"
+    )
+    consecutive: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="readings in a row with targets down (default 3), or looks with pods in trouble (default 2)"
+    )
+
+    @property
+    def in_a_row(self) -> int:
+        """How many readings or looks in a row fail it."""
+        return self.consecutive or {"targets": 3, "pods": 2}[self.health]
 
 
 def _rule_tag(value: object) -> str:

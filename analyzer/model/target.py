@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from analyzer.model.base import Model
+from analyzer.model.guard import Obstacle
 
 
 class PlatformKind(StrEnum):
@@ -35,6 +36,26 @@ class Revision(Model):
     digest: str = ""  # of the manifest: "sha256:…"; empty where the platform has no manifest
 
 
+class PodSides(Model):
+    """Which pods are whose, as anchored regular expressions of their names (RE2); empty: none.
+
+    `canary` are the pods of the current revision, `baseline` those of the wanted one that serve beside them now,
+    `past` those that served it before the upgrade, `whole` any pod of these workloads. `alone_since` (Unix seconds) is
+    since when no pod of the baseline serves any more; None while one does. `shares_names` is set where names alone do
+    not tell the revisions apart (StatefulSet, DaemonSet): these patterns hold from now on, and not for the time before.
+    `foreign` says which pods are not what the revision says, for something else has changed them; empty if none.
+    """
+
+    namespace: str
+    canary: str
+    baseline: str = ""
+    past: str = ""
+    whole: str = ""
+    alone_since: float | None = None
+    shares_names: bool = False
+    foreign: str = ""
+
+
 class Deployment(Model):
     """What the platform says now.
 
@@ -43,6 +64,10 @@ class Deployment(Model):
     `is_way_back` is set when the current revision is itself the result of a rollback.
     `unchanged` is set when the current revision changes no pod template of the wanted one.
     `labels` maps each label that the platform can fill to (value for the canary, value for the baseline).
+    `pods` are the pods of both sides, None where the platform knows none (`no_pods`: why). `served_until` (Unix
+    seconds) is when the wanted revision was replaced, None if the current one replaced it.
+    `claimed_by` is another's analysis that has begun to take the current revision back, and not long ago.
+    `obstacles` hold a way back, the weightiest first; `cautions` are sentences that are told and hold nothing.
     """
 
     target: Target
@@ -54,6 +79,12 @@ class Deployment(Model):
     is_way_back: bool = False
     unchanged: bool = False
     labels: dict[str, tuple[str, str]] = {}
+    pods: PodSides | None = None
+    no_pods: str = ""
+    served_until: float | None = None
+    claimed_by: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 class ActionKind(StrEnum):

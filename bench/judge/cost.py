@@ -48,7 +48,12 @@ def cost(_runs: int) -> list[str]:
     plan = LatencySetting.of(_plan(rng), planned=40)
     slow = [rng.binomial(1500, np.linspace(0.5, 0.005, plan.plan.boundaries.size)) for _ in range(STEPS)]
     times = _times(lambda s, c: latency.advance(plan, s, 1500, c, 1500, c), latency.start(plan), slow)
-    _row(table, f"latency, {plan.plan.boundaries.size} boundaries", times, LIMIT)
+    size = plan.plan.boundaries.size
+    _row(table, f"latency, {size} boundaries", times, LIMIT)
+    share = np.linspace(0.5, 0.005, size)
+    alone = Setting(Null(0.0, 1.2 * share), Null(0.0, 1.5 * share), planned=40)
+    times = _times(lambda s, c: process.advance(alone, s, 1500, c, 0, 0), process.start(alone, (size,)), slow)
+    _row(table, f"latency before-after, {size} boundaries", times, LIMIT)
     levels = list(0.1 * rng.standard_normal(STEPS))
     _row(table, "gauge", _times(lambda s, y: gauge.advance(LEVEL, s, y), gauge.start(), levels), LIMIT)
     return table.failures + _once(rng)

@@ -143,10 +143,17 @@ def test_a_history_with_hardly_an_event_knows_little_and_trims() -> None:
     assert learn_prior([], [], [], []) is NO_HISTORY
 
 
+def test_a_history_without_a_single_event_teaches_nothing_of_noise() -> None:
+    """As between two halves: a rate of half an event would leave the same residual in every interval."""
+    zeros = np.zeros(160)
+    prior = learn_prior(zeros + 100, zeros, zeros, zeros)
+    assert (prior.phi, prior.nu, prior.s, prior.trim) == (1, 3, 1, True)
+
+
 def test_a_limit_without_a_baseline_uses_the_rate_itself() -> None:
     rows = np.array([[100.0, 200, 300], [1, 8, 3], [0, 0, 0], [0, 0, 0]])
     u, v = residuals(rows)
-    rate = 12.5 / 601
+    rate = 12 / 600
     np.testing.assert_allclose(u, rows[1] - rows[0] * rate)
     np.testing.assert_allclose(v, rows[0] * rate * (1 - rate))
     batch = np.stack([rows, np.array([[100.0, 200, 300], [1, 8, 3], [90, 210, 310], [2, 3, 4]])])

@@ -61,7 +61,16 @@ def test_projection_without_a_baseline_keeps_the_canary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "d"), [(0.0, 0.0), (-0.1, 0.1), (1.0, -1e-3), (np.nan, 0.0), (1.0, np.inf), (np.array([0.0, 1.0]), 0.1)]
+    ("a", "d"),
+    [
+        (0.0, 0.0),
+        (-0.1, 0.1),
+        (1.0, -1e-3),
+        (np.nan, 0.0),
+        (1.0, np.inf),
+        (np.array([0.0, 1.0]), 0.1),
+        (1.0, np.array([0.0, 0.1])),
+    ],
 )
 def test_impossible_lines_are_refused(a: float, d: float) -> None:
     with pytest.raises(ValueError, match=r"tolerance|limit"):

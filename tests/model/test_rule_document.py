@@ -110,7 +110,7 @@ METRIC_KEYS = "write name, critical, advisory, weight, metric, judge, direction,
         ),
         (
             with_rules("- {tolerance: {relative: 5%}}"),
-            "10: spec.rules[0]: says not what it judges: write metric: NAME, or health: targets",
+            "10: spec.rules[0]: says not what it judges: write metric: NAME, or health: pods",
         ),
         (
             with_rules("- {metric: errors, limit: 5%, limit: 6%}"),
@@ -216,7 +216,7 @@ METRIC_KEYS = "write name, critical, advisory, weight, metric, judge, direction,
             "10: spec.rules[0].judge: a list stands here: write sequential or threshold",
         ),
         (with_rules("- {metric: errors, judge: threshold}"), "10: spec.rules[0]: judge: threshold needs a limit"),
-        (with_rules("- {health: pods}"), "10: spec.rules[0].health: 'pods' is not known: write targets"),
+        (with_rules("- {health: nodes}"), "10: spec.rules[0].health: 'nodes' is not known: write targets or pods"),
         (
             with_rules("- {health: targets, consecutive: 1.5}"),
             "10: spec.rules[0].consecutive: the number 1.5 stands here, a whole number is meant, such as 3",

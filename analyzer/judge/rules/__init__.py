@@ -16,5 +16,6 @@ gauge         levels
 gauge_past    how noisy levels were, and before-after what they were
 threshold     a plain limit, several readings in a row
 health        scrape targets down, or restarting again and again
+health_of_pods  crash loops, OOM kills, pods that do not become ready
 sentences     numbers in words
 """

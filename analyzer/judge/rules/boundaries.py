@@ -3,12 +3,14 @@
 Method: judge.md §6 and §7. A boundary that does not divide the buckets of a window hears nothing of that window.
 """
 
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
 
 from analyzer.judge.arrays import Array, array
-from analyzer.judge.before_after import fail_limit, pass_limit
+from analyzer.judge.before_after import SPENT, fail_limit, pass_limit
+from analyzer.judge.dispersion import Prior
 from analyzer.judge.histogram import Buckets, divides, slower
 from analyzer.judge.null import Null
 from analyzer.judge.process import Setting
@@ -17,6 +19,9 @@ from analyzer.judge.rules.past import Past
 from analyzer.judge.rules.strand import Strand
 from analyzer.judge.stretch import Plan
 
+_NOTHING = 1e-12
+"""A rate below which nothing can be shown."""
+
 
 def side_by_side(plan: Plan, planned: int) -> Strand:
     """One strand over all boundaries."""
@@ -24,25 +29,37 @@ def side_by_side(plan: Plan, planned: int) -> Strand:
     return Strand.begin(setting, paired=True, log_weights=np.log(plan.weights), pass_at=int(plan.nearest))
 
 
-def before_after(plan: Plan, index: int, past: Past, planned: int, levels: tuple[float, float]) -> Strand:
-    """The strand of one boundary of the plan: its limit follows from the history there.
+def before_after(plan: Plan, pasts: Sequence[Past], planned: int, levels: tuple[float, float]) -> Strand:
+    """One strand over all boundaries: the limit at each follows from the history there.
 
-    `levels` are the error probabilities of failing and of passing that are the rule's own.
+    `levels` are the error probabilities of failing and of passing that are the rule's own. Where the history cannot
+    tell a limit from "all requests", no evidence grows; where it cannot tell one from zero, nothing is shown good.
 
     Raises:
         ValueError: for a history without requests.
     """
-    n, e = past.blocks()
-    level = levels[0] * float(plan.weights[index])
-    worse = fail_limit(n, e, Null(float(plan.kappa_fail[index])), level)
-    better = pass_limit(n, e, Null(float(plan.kappa_pass[index])), levels[1])
+    worse, better = [], []
+    for index, past in enumerate(pasts):
+        n, e = past.blocks()
+        level = levels[0] * float(plan.weights[index])
+        worse.append(fail_limit(n, e, Null(float(plan.kappa_fail[index])), level).rate)
+        better.append(pass_limit(n, e, Null(float(plan.kappa_pass[index])), levels[1]).rate)
     setting = Setting(
-        fail=Null(0.0, worse.rate) if worse.rate < 1 else None,
-        pass_=Null(0.0, better.rate) if better.rate > 0 else None,
+        fail=Null(0.0, np.minimum(worse, 1.0)),
+        pass_=Null(0.0, np.maximum(better, _NOTHING)),
         planned=planned,
-        prior=past.prior(paired=False),
+        prior=_stacked([past.prior(paired=False) for past in pasts]),
     )
-    return Strand.begin(setting, paired=False, log_level=log(worse.level / level))
+    log_level = log(1 - SPENT)
+    return Strand.begin(
+        setting, paired=False, log_weights=np.log(plan.weights), pass_at=int(plan.nearest), log_level=log_level
+    )
+
+
+def _stacked(priors: Sequence[Prior]) -> Prior:
+    """The priors of several lines as that of a batch."""
+    phi, nu, s = (np.array([getattr(prior, name) for prior in priors], dtype=np.float64) for name in ("phi", "nu", "s"))
+    return Prior(phi, nu, s, np.array([bool(prior.trim) for prior in priors]))
 
 
 def counted(canary: Buckets | None, baseline: Buckets | None, boundaries: Array, *, paired: bool) -> Array:

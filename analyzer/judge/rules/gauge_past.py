@@ -9,7 +9,7 @@ from math import exp, log, sqrt
 from typing import Self
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from analyzer.judge import gauge
 from analyzer.judge.arrays import Array, array
@@ -85,7 +85,7 @@ class GaugePast:
         """By how much, in logs, the typical level may be off, at the part of `alpha` that is spent on it."""
         if self.prior is None or not self.windows:
             return 0.0
-        z = float(t.isf(alpha * SPENT / 2, float(self.prior.nu)))
+        z = -float(stdtrit(float(self.prior.nu), alpha * SPENT / 2))
         return z * sqrt(float(self.prior.long_run) / self.windows)
 
 

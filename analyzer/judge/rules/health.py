@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from analyzer.judge.rules.rule import Terms
+from analyzer.judge.rules.sentences import often
 from analyzer.model.judgement import Evidence, SideEvidence, Standing
 from analyzer.model.reading import History, Missing, Reading, Targets
 from analyzer.model.ruleset import HealthRule
@@ -72,15 +73,15 @@ class HealthOfTargets:
         return replace(heard, failed=self.failed or heard._verdict())
 
     def _verdict(self) -> str:
-        if self.run >= self.rule.consecutive:
+        if self.run >= self.rule.in_a_row:
             return (
                 f"{self.down} of {self.up + self.down} targets of the canary down "
                 f"in {self.run} {'reading' if self.run == 1 else 'readings in a row'}"
             )
         if self.restarts >= RESTARTS + 2 * self.baseline_restarts:
             return (
-                f"the canary's processes restarted {_often(self.restarts)} in {self.windows} "
-                f"{'window' if self.windows == 1 else 'windows'}, the baseline's {_often(self.baseline_restarts)}"
+                f"the canary's processes restarted {often(self.restarts)} in {self.windows} "
+                f"{'window' if self.windows == 1 else 'windows'}, the baseline's {often(self.baseline_restarts)}"
             )
         return ""
 
@@ -91,14 +92,14 @@ class HealthOfTargets:
         if not self.windows:
             detail = f": {self.last_missing.detail}" if self.last_missing else ""
             return f"no scrape target of the canary seen{detail}"
-        restarts = f", restarted {_often(self.restarts)}" if self.restarts else ""
+        restarts = f", restarted {often(self.restarts)}" if self.restarts else ""
         return f"{self.up} of {self.up + self.down} targets of the canary up{restarts}"
 
     def evidence(self, standing: Standing) -> Evidence:  # noqa: ARG002 -- the state says it all
         """Targets down among all, as counts."""
         return Evidence(
             canary=SideEvidence(total=self.up + self.down, bad=self.down),
-            towards_fail=max(self.run / self.rule.consecutive, self.restarts / (RESTARTS + 2 * self.baseline_restarts)),
+            towards_fail=max(self.run / self.rule.in_a_row, self.restarts / (RESTARTS + 2 * self.baseline_restarts)),
             windows=self.windows,
         )
 
@@ -108,7 +109,3 @@ class HealthOfTargets:
         if not any(side.up for side in sides):
             return None
         return all(side.down <= side.up and not side.restarts for side in sides)
-
-
-def _often(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")

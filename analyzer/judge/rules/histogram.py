@@ -6,7 +6,6 @@ from math import exp, isnan, log
 from typing import Self
 
 import numpy as np
-from scipy.stats import poisson
 
 from analyzer.judge.arrays import array
 from analyzer.judge.combination import mean
@@ -14,6 +13,7 @@ from analyzer.judge.dispersion import NO_HISTORY
 from analyzer.judge.histogram import Buckets, round_up
 from analyzer.judge.intervals import ratio_interval
 from analyzer.judge.null import Null
+from analyzer.judge.poisson import at_least
 from analyzer.judge.process import Setting
 from analyzer.judge.rules import boundaries
 from analyzer.judge.rules.latency_past import FIRST_MINUTES, LatencyPast, heard, served
@@ -37,8 +37,8 @@ class HistogramRule:
     """The state of a rule on a histogram.
 
     `plan` and the strands come to be with the canary's first observations: boundaries must divide both sides'
-    buckets. `stretch` is one strand over all boundaries side by side, and one for each of them before-after, whose
-    requests and slow ones of the history are `before`. `sup` is the largest log e-value that the rule ever had.
+    buckets. `stretch` is the strand over all boundaries; before-after, `before` are the requests and the slow ones of
+    the history at each. `sup` is the largest log e-value that the rule ever had.
     `trouble` is why the newest window could not be compared, `no_limit` why the limit cannot be judged, `no_baseline`
     why the newest window had no baseline.
     """
@@ -47,7 +47,7 @@ class HistogramRule:
     rule: MetricRule
     past: LatencyPast = field(default_factory=LatencyPast)
     plan: Plan | None = None
-    stretch: tuple[Strand, ...] = ()
+    stretch: Strand | None = None
     before: tuple[tuple[float, float], ...] = ()
     limit: Strand | None = None
     limit_at: float | None = None
@@ -145,32 +145,26 @@ class HistogramRule:
         try:
             plan = self.past.plan(self.quantile, tolerated.relative, within.relative, canary)
             if self.is_side_by_side:
-                return replace(self, plan=plan, stretch=(boundaries.side_by_side(plan, self.terms.planned),))
+                return replace(self, plan=plan, stretch=boundaries.side_by_side(plan, self.terms.planned))
             return self._before_after(plan)
         except (ValueError, OverflowError) as error:
             return replace(self, trouble=str(error))
 
     def _before_after(self, plan: Plan) -> Self:
-        """One strand for each boundary. Beside a limit, the comparison has half of the rule's share of alpha."""
+        """Beside a limit, the comparison has half of the rule's share of alpha."""
         share = self.terms.alpha * self.terms.weight / (1 if self.margins.limit is None else 2)
         pasts = [self.past.at(float(boundary), self.terms.interval) for boundary in plan.boundaries]
-        strands = (
-            boundaries.before_after(plan, index, past, self.terms.planned, (share, self.terms.beta))
-            for index, past in enumerate(pasts)
-        )
+        stretch = boundaries.before_after(plan, pasts, self.terms.planned, (share, self.terms.beta))
         before = tuple((float(past.n.sum()), float(past.e.sum())) for past in pasts)
-        return replace(self, plan=plan, stretch=tuple(strands), before=before)
+        return replace(self, plan=plan, stretch=stretch, before=before)
 
     def _judge(self, canary: Buckets | None, baseline: Buckets | None, seconds: float) -> Self:
         """A side that has told nothing compares nothing; that window is left out, not gathered (as for ratios)."""
         stretch, limit, trouble = self.stretch, self.limit, self.trouble
-        if self.plan is not None:
+        if self.plan is not None and stretch is not None:
             bounds = self.plan.boundaries
             counts = boundaries.counted(canary, baseline, bounds, paired=self.is_side_by_side)
-            if self.is_side_by_side:
-                stretch = tuple(strand.advance(counts, seconds) for strand in stretch)
-            else:
-                stretch = tuple(strand.advance(counts[i], seconds) for i, strand in enumerate(stretch))
+            stretch = stretch.advance(counts, seconds)
             if canary is not None and (baseline is not None or not self.is_side_by_side):
                 trouble = self._undivided(canary, baseline, float(bounds[int(self.plan.nearest)]))
         if limit is not None and self.limit_at is not None:
@@ -189,11 +183,7 @@ class HistogramRule:
     @property
     def log_stretch(self) -> float | None:
         """Log of the e-value of all boundaries together; None while there are none."""
-        if not self.stretch or self.plan is None:
-            return None
-        if self.is_side_by_side:
-            return self.stretch[0].log_e
-        return float(mean([strand.log_e for strand in self.stretch], self.plan.weights))
+        return None if self.stretch is None else self.stretch.log_e
 
     @property
     def log_e(self) -> float:
@@ -208,10 +198,7 @@ class HistogramRule:
         """On the boundary nearest the quantile; of the limit, where there is nothing else."""
         if self.margins.tolerated is None:
             return self.limit.log_e_pass if self.limit else None
-        if self.plan is None or not self.stretch:
-            return None
-        deciding = self.stretch[0] if self.is_side_by_side else self.stretch[int(self.plan.nearest)]
-        return deciding.log_e_pass
+        return None if self.stretch is None else self.stretch.log_e_pass
 
     @property
     def standing(self) -> Standing:
@@ -252,22 +239,20 @@ class HistogramRule:
     @property
     def worst(self) -> int:
         """The boundary with the most evidence."""
-        if self.is_side_by_side:
-            return int(np.argmax(self.stretch[0].evidence.log_e_fail + self.stretch[0].log_weights))
-        assert self.plan is not None
-        return int(np.argmax([strand.log_e for strand in self.stretch] + np.log(self.plan.weights)))
+        assert self.stretch is not None
+        return int(np.argmax(self.stretch.evidence.log_e_fail + self.stretch.log_weights))
 
     def totals(self, index: int) -> tuple[float, float, float, float]:
         """n_c, e_c, n_b, e_b at one boundary."""
-        total = self.stretch[0].total[index] if self.is_side_by_side else self.stretch[index].total
-        n_c, e_c, n_b, e_b = (float(value) for value in total)
+        assert self.stretch is not None
+        n_c, e_c, n_b, e_b = (float(value) for value in self.stretch.total[index])
         return (n_c, e_c, n_b, e_b) if self.is_side_by_side else (n_c, e_c, *self.before[index])
 
     def ratio(self, index: int, standing: Standing) -> Interval | None:
         """Of the shares of slow requests at one boundary, side by side."""
-        if not self.is_side_by_side or not self.stretch or self.plan is None:
+        strand = self.stretch
+        if not self.is_side_by_side or strand is None or self.plan is None:
             return None
-        strand = self.stretch[0]
         phi, nu = float(strand.evidence.phi[index]), float(strand.evidence.nu[index])
         found = ratio_interval(strand.rows[index], self.terms.alpha, phi, nu)
         low = found.low
@@ -291,9 +276,9 @@ class HistogramRule:
         failed."""
         factor = self.terms.query.factor
         canary, baseline = (side.quantile(self.quantile, factor) for side in (self.seen[0], self.baseline))
-        strands = [*self.stretch, *([self.limit] if self.limit else [])]
+        strands = [strand for strand in (self.stretch, self.limit) if strand is not None]
         ratio = None
-        if self.plan is not None and self.stretch:
+        if self.plan is not None and self.stretch is not None:
             ratio = self.ratio(self.worst if standing == Standing.FAIL else int(self.plan.nearest), standing)
         return Evidence(
             canary=SideEvidence(total=self.seen[0].total, value=canary),
@@ -337,4 +322,4 @@ class HistogramRule:
 def _is_as_allowed(counts: tuple[float, float], share: float) -> bool:
     """By a Poisson test, at a smaller probability than of a ratio: there are several boundaries."""
     total, slow = counts
-    return float(poisson.sf(slow - 1, total * share)) > NOT_CHANCE / 10
+    return at_least(slow, total * share) > NOT_CHANCE / 10

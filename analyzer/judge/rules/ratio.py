@@ -1,17 +1,17 @@
 """Bad events among all events: the tolerance against the baseline, and the limit whatever the baseline."""
 
 from dataclasses import dataclass, replace
-from math import exp, inf, isnan, log
+from math import exp, inf, isnan, log, nan
 from typing import Self
 
 import numpy as np
-from scipy.stats import poisson
 
 from analyzer.judge.arrays import array
 from analyzer.judge.before_after import fail_limit, pass_limit
 from analyzer.judge.combination import mean
 from analyzer.judge.intervals import rate_interval, ratio_interval
 from analyzer.judge.null import Null
+from analyzer.judge.poisson import at_least
 from analyzer.judge.process import Setting
 from analyzer.judge.rules.counts import events_of
 from analyzer.judge.rules.margins import Margins, limit_line, line, margins
@@ -260,10 +260,10 @@ class RatioRule:
         else:
             n, e = self._baseline
             rate = self._rate()
-            if rate is None or not e:
-                return Interval(low=0.0, estimate=None, high=inf)
-            low, high = rate.low * n / e, rate.high * n / e
-            estimate = (rate.estimate or 0.0) * n / e
+            low, estimate, high = 0.0, nan, inf
+            if rate is not None and e:
+                low, high = rate.low * n / e, rate.high * n / e
+                estimate = (rate.estimate or 0.0) * n / e
         if standing == Standing.FAIL and not self._fails_by_limit(standing):
             low = max(low, float(array(self._lines[0].a)))
         return Interval(low=low, estimate=None if isnan(estimate) else estimate, high=high)
@@ -343,7 +343,7 @@ class RatioRule:
         allowed = self._allowed()
         if not sides or allowed is None:
             return None
-        return all(float(poisson.sf(bad - 1, total * allowed)) > NOT_CHANCE for total, bad in sides)
+        return all(at_least(bad, total * allowed) > NOT_CHANCE for total, bad in sides)
 
     def _allowed(self) -> float | None:
         """The share of bad events that is tolerated, by all that is known of the baseline; with one event more than it

@@ -26,6 +26,11 @@ def tolerated(tolerance: Tolerance, unit: str | None, direction: Direction = Dir
     return words
 
 
+def often(count: int) -> str:
+    """How many times: `never`, `once`, `twice`, `3 times`."""
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
 def share_of(bad: float, total: float) -> str:
     """`1.93 % (58 of 3000)`."""
     if total <= 0:

@@ -47,7 +47,7 @@ def plan(*rules: dict[str, object], before_after: bool = False, factor: float = 
     wanted = rule_set(*rules, **spec)
     comparison = Comparison.BEFORE_AFTER if before_after else Comparison.SIDE_BY_SIDE
     sides = SideMatchers(canary='version="2"', baseline='version="1"', comparison=comparison)
-    named = ["health:targets" if isinstance(rule, HealthRule) else rule.metric for rule in wanted.spec.rules]
+    named = [f"health:{rule.health}" if isinstance(rule, HealthRule) else rule.metric for rule in wanted.spec.rules]
     queries = []
     for metric in dict.fromkeys(named):
         kind = KINDS.get(metric, "targets")

@@ -11,7 +11,19 @@ from analyzer.judge import assessment as judge
 from analyzer.judge.assessment import Assessment
 from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.plan import Plan
-from analyzer.model.reading import Absence, Buckets, Events, Level, Missing, Reading, Side, Targets, Window
+from analyzer.model.reading import (
+    Absence,
+    Buckets,
+    Events,
+    Level,
+    Missing,
+    Pods,
+    PodTrouble,
+    Reading,
+    Side,
+    Targets,
+    Window,
+)
 
 INF = float("inf")
 RULES = {
@@ -32,6 +44,7 @@ RULES = {
         {"metric": "memory", "name": "limit", "limit": "1GiB"},
     ],
     "health:targets": [{"health": "targets"}],
+    "health:pods": [{"health": "pods"}],
 }
 
 odd = st.sampled_from([0.0, 1.0, 20.0, 1e-300, 1e15, 1e18, 1e300, -1.0, INF, -INF, float("nan")])
@@ -56,12 +69,31 @@ broken = st.builds(
 )
 missing = st.sampled_from(list(Absence)).map(lambda why: Missing(why=why, detail="as the server says"))
 levels = st.builds(Level, mean=numbers, by=st.dictionaries(st.sampled_from("abc"), numbers, max_size=3))
+pod_troubles = st.builds(
+    PodTrouble,
+    pod=st.sampled_from(["web-a", "web-b"]),
+    reason=st.sampled_from(
+        ["CrashLoopBackOff", "Error", "ImagePullBackOff", "ErrImagePull", "Unschedulable", "Evicted"]
+    ),
+    detail=st.sampled_from(["", "exit code 1"]),
+    since=st.one_of(st.none(), st.floats(START - 99, START + 99)),
+)
 SIDES: dict[str, st.SearchStrategy[Side]] = {
     "errors": st.builds(Events, total=numbers, bad=numbers),
     "ready": st.builds(Events, total=numbers, bad=numbers),
     "latency": st.one_of(buckets(), broken),
     "memory": levels,
     "health:targets": st.builds(Targets, up=st.integers(0, 3), down=st.integers(0, 3), restarts=st.integers(0, 3)),
+    "health:pods": st.builds(
+        Pods,
+        wanted=st.integers(0, 3),
+        ready=st.integers(0, 3),
+        total=st.integers(0, 3),
+        restarts=st.integers(0, 9),
+        oom_kills=st.integers(0, 1),
+        troubles=st.lists(pod_troubles, max_size=2).map(tuple),
+        overdue=st.sampled_from(["", "", "Deployment web is past its progress deadline of 600 s"]),
+    ),
 }
 
 
@@ -113,6 +145,7 @@ def everything(state: Assessment, planned: Plan) -> tuple[Judgement, ...]:
     judge.reason_undecided(state)
     judge.reason_to_pass(state)
     judge.notes(state)
+    judge.judgements(judge.at_deadline(state, START), {})
     if standing == Standing.FAIL:
         assert judge.reason_to_fail(state)
         assert judge.culprits(state)

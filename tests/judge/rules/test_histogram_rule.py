@@ -206,7 +206,7 @@ class TestBoundaries:
             state = judge.advance(state, reading("latency", index, other.window(), service.window()))
         changed = state_of(state)
         assert changed.plan is not None
-        judged_at = dict(zip(changed.plan.boundaries, changed.stretch[0].total[:, 0], strict=True))
+        judged_at = dict(zip(changed.plan.boundaries, changed.stretch.total[:, 0], strict=True))
         assert judged_at[0.1] == 4500
         assert judged_at[0.25] == 2500
         assert only(state).reason.endswith("the canary's histogram has no bucket boundary at 250 ms any more")
@@ -223,7 +223,7 @@ class TestBoundaries:
         on_grid = np.isclose(np.log2(rule.plan.boundaries) * 4 % 1, 0, atol=1e-6) | np.isclose(
             np.log2(rule.plan.boundaries) * 4 % 1, 1, atol=1e-6
         )
-        totals = rule.stretch[0].total[:, 0]
+        totals = rule.stretch.total[:, 0]
         assert on_grid.any()
         assert not on_grid.all()
         assert set(totals[on_grid]) == {12500}
@@ -247,27 +247,27 @@ class TestWithoutHistory:
     def test_the_first_two_minutes_are_learned_from_and_not_judged(self) -> None:
         service = Service()
         state = judged(plan(LATENCY), service.windows(7, slower=2))
-        assert state_of(state).stretch == ()
+        assert state_of(state).stretch is None
         assert only(state).standing == Standing.PENDING
         assert only(state).reason.endswith(
             "learning the baseline's distribution from its first 2 min, for it has no history"
         )
         later = judged(plan(LATENCY), service.windows(20, slower=2))
-        assert state_of(later).stretch[0].evidence.intervals == 12
+        assert state_of(later).stretch.evidence.intervals == 12
         assert len(state_of(later).past.windows) == 8
         assert judge.standing(later) == Standing.FAIL
 
     def test_of_a_short_schedule_a_quarter(self) -> None:
         planned = plan(LATENCY, schedule={"deadline": "120s", "minimum": "60s", "warmup": "0s"})
         state = state_of(judged(planned, Service().windows(8)))
-        assert state.stretch[0].evidence.intervals == 6
+        assert state.stretch.evidence.intervals == 6
 
     def test_a_canary_that_comes_late_finds_the_baseline_known(self) -> None:
         service = Service()
         idle: list[tuple[Side, Side | None]] = [(GONE, service.window()) for _ in range(10)]
         state = state_of(judged(plan(LATENCY), idle + service.windows(3)))
         assert len(state.past.windows) == 8
-        assert state.stretch[0].evidence.intervals == 3
+        assert state.stretch.evidence.intervals == 3
 
     def test_a_limit_is_judged_from_the_first_window_on(self) -> None:
         state = state_of(judged(plan(BOTH), Service().windows(4)))
@@ -298,8 +298,8 @@ class TestGathering:
         ]
         state = state_of(judged(plan(BOTH), windows, past))
         assert state.limit is not None
-        assert set(state.stretch[0].total[:, 0]) == {1000}
-        assert set(state.stretch[0].total[:, 2]) == {1000}
+        assert set(state.stretch.total[:, 0]) == {1000}
+        assert set(state.stretch.total[:, 2]) == {1000}
         assert state.limit.total[0] == 1500
 
     def test_a_window_without_observations_is_gathered(self) -> None:
@@ -307,8 +307,8 @@ class TestGathering:
         past = service.past()
         empty = Buckets(bounds=(*BOUNDS, INF), counts=(0.0,) * (len(BOUNDS) + 1))
         state = state_of(judged(plan(LATENCY), [*service.windows(1), (empty, service.window())], past))
-        assert set(state.stretch[0].total[:, 0]) == {500}
-        assert set(state.stretch[0].total[:, 2]) == {1000}
+        assert set(state.stretch.total[:, 0]) == {500}
+        assert set(state.stretch.total[:, 2]) == {1000}
 
     @pytest.mark.parametrize(
         "side",
@@ -330,7 +330,8 @@ class TestAccounting:
         service = Service()
         rule = state_of(judged(plan(LATENCY), service.windows(1), service.past()))
         assert rule.plan is not None
-        (strand,) = rule.stretch
+        strand = rule.stretch
+        assert strand is not None
         assert strand.setting.fail is not None
         assert strand.setting.pass_ is not None
         assert strand.setting.fail.a is rule.plan.kappa_fail
@@ -347,20 +348,22 @@ class TestAccounting:
         found = judged(planned, alone(service.windows(1)), service.past(), "latency").states[0]
         assert isinstance(found, HistogramRule)
         assert found.plan is not None
-        assert len(found.stretch) == found.plan.boundaries.size > 1
-        for index, strand in enumerate(found.stretch):
+        assert found.stretch is not None
+        assert found.stretch.log_level == pytest.approx(log(0.8))
+        assert found.stretch.setting.fail is not None
+        judged_at = np.broadcast_to(found.stretch.setting.fail.d, found.plan.boundaries.shape)
+        assert judged_at.size > 1
+        for index, limit in enumerate(judged_at):
             known = found.past.at(float(found.plan.boundaries[index]), 15).blocks()
             level = 0.01 * 0.75 * share * float(found.plan.weights[index])
-            assert strand.setting.fail is not None
-            assert strand.setting.fail.d == fail_limit(*known, Null(float(found.plan.kappa_fail[index])), level).rate
-            assert strand.log_level == pytest.approx(log(0.8))
+            assert limit == fail_limit(*known, Null(float(found.plan.kappa_fail[index])), level).rate
 
     def test_the_p_value_is_of_the_mean_of_all_boundaries(self) -> None:
         service = Service()
         past = service.past()
         state = judged(plan(LATENCY), service.windows(6, slower=2), past)
         found = only(state).evidence.p_value
-        best = float(state_of(state).stretch[0].evidence.sup_fail.max())
+        best = float(state_of(state).stretch.evidence.sup_fail.max())
         assert found == pytest.approx(exp(-state_of(state).log_e), rel=1e-9)
         assert found > exp(-best)
 
