@@ -1,8 +1,8 @@
 # Every target does its own set-up; see scripts/setup. Machines other than Debian: it says what is missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint format bench bench-judge lock clean
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+.PHONY: help demo test test-pure e2e lint format bench bench-judge lock clean
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH):$(CURDIR)/.tools/go/go/bin
 PYTEST := python -m pytest
 TESTS ?= tests
 
@@ -14,17 +14,23 @@ demo: ## a bad release, caught and taken back (DEMO="--scenario good", "--json",
 	@scripts/setup prometheus || echo "demo: going on without Prometheus: the scrape source reads the service itself" >&2
 	@canary demo $(DEMO)
 
-test: ## all tests, against a real Prometheus
+test: ## all tests, against a real Prometheus and a real PostgreSQL
 	@scripts/setup python
-	@code=0; scripts/setup prometheus || code=$$?; case $$code in \
-	  0) $(PYTEST) $(TESTS) ;; \
-	  3) echo "test: going on with the tests that need no Prometheus" >&2; $(PYTEST) -m "not prometheus" $(TESTS) ;; \
-	  *) exit $$code ;; \
-	esac
+	@without=""; for part in prometheus postgresql; do \
+	  code=0; scripts/setup $$part || code=$$?; case $$code in \
+	    0) ;; \
+	    3) echo "test: going on with the tests that need no $$part" >&2; without="$${without:+$$without and }not $$part" ;; \
+	    *) exit $$code ;; \
+	  esac; \
+	done; $(PYTEST) -m "$$without" $(TESTS)
 
-test-pure: ## the tests that need no Prometheus
+test-pure: ## the tests that need neither Prometheus nor PostgreSQL
 	@scripts/setup python
-	$(PYTEST) -m "not prometheus" $(TESTS)
+	$(PYTEST) -m "not prometheus and not postgresql" $(TESTS)
+
+e2e: ## tests on a real control plane, Helm and Argo Rollouts (E2E="-k name"; the first time takes ten minutes)
+	@scripts/setup python prometheus cluster
+	@tests/cluster/enter python -m tests.cluster $(E2E)
 
 lint: ## ruff, mypy, import-linter, shell
 	@scripts/setup python

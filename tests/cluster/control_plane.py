@@ -1,0 +1,206 @@
+"""The control plane: the real etcd, API server and controllers, on addresses that only these namespaces have.
+
+`enter` gives each bed a network of its own, so every port here is fixed.
+"""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tests.cluster.health import answers
+from tests.cluster.kubeconfig import write_kubeconfig
+from tests.cluster.supervisor import Program
+
+HERE = Path(__file__).parent
+ADDRESS = "10.244.255.1"  # see `enter`
+SERVER = f"https://{ADDRESS}:443"  # 443, and 10.96.0.1 is on the loopback: the Service `kubernetes` works as it stands
+ETCD = "http://127.0.0.1:2379"
+NODE = "node-1"
+
+# Those that these tests have no use for; each costs watches, goroutines and processor time.
+_IDLE_CONTROLLERS = (
+    "certificatesigningrequest-approving-controller",
+    "certificatesigningrequest-cleaner-controller",
+    "certificatesigningrequest-signing-controller",
+    "cloud-node-lifecycle-controller",
+    "device-taint-eviction-controller",
+    "ephemeral-volume-controller",
+    "horizontal-pod-autoscaler-controller",
+    "kube-apiserver-serving-clustertrustbundle-publisher-controller",
+    "legacy-serviceaccount-token-cleaner-controller",
+    "node-ipam-controller",
+    "node-route-controller",
+    "persistentvolume-attach-detach-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-expander-controller",
+    "persistentvolume-protection-controller",
+    "persistentvolumeclaim-protection-controller",
+    "podcertificaterequest-cleaner-controller",
+    "podgroup-protection-controller",
+    "resourceclaim-controller",
+    "resourcepoolstatusrequest-controller",
+    "service-cidr-controller",
+    "service-lb-controller",
+    "storage-version-migrator-controller",
+    "storageversion-garbage-collector-controller",
+    "ttl-controller",
+    "validatingadmissionpolicy-status-controller",
+    "volumeattributesclass-protection-controller",
+)
+
+
+def rollout_definitions(programs: Mapping[str, Path]) -> Path:
+    """The folder with the custom resource definitions of Argo Rollouts; `programs/manifests` fills it."""
+    return programs["argo-rollouts"].parent / "crds"
+
+
+@dataclass
+class ControlPlane:
+    """Files and command lines of a control plane in a folder. `programs` are the paths of what was built."""
+
+    folder: Path
+    programs: Mapping[str, Path]
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts")
+        key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.key)]
+        subprocess.run(key, check=True, capture_output=True)
+
+    @property
+    def key(self) -> Path:
+        """The key that signs the tokens of ServiceAccounts."""
+        return self.folder / "service-account.key"
+
+    @property
+    def authority(self) -> Path:
+        """What the API server makes at its first start: its certificate, and the one that this is signed with."""
+        return self.folder / "certificates" / "apiserver.crt"
+
+    def kubeconfig(self, user: str) -> Path:
+        """That of one of the tokens' users; the API server must have been started before."""
+        path = self.folder / f"{user}.kubeconfig"
+        if not path.exists():
+            write_kubeconfig(
+                path,
+                server=SERVER,
+                authority=self.authority,
+                user=user,
+                token=self.tokens[user],
+                namespace="default",
+            )
+        return path
+
+    def all(self) -> list[Program]:
+        """In the order of their start."""
+        kubelet = [self._kubelet()] if (HERE / "kubelet" / "__main__.py").exists() else []
+        return [self._etcd(), self._api_server(), self._controllers(), *kubelet, self._argo_rollouts()]
+
+    def _write_tokens(self, *users: str) -> None:
+        self.tokens = {user: secrets.token_hex(16) for user in users}
+        file = self.folder / "tokens.csv"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{token},{user},{user},system:masters\n" for user, token in self.tokens.items()))
+
+    def _etcd(self) -> Program:
+        command = [
+            str(self.programs["etcd"]),
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={ETCD}",
+            f"--advertise-client-urls={ETCD}",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ]
+        return Program("etcd", command, partial(answers, f"{ETCD}/readyz"))
+
+    def _api_server(self) -> Program:
+        command = [
+            str(self.programs["kube-apiserver"]),
+            f"--etcd-servers={ETCD}",
+            "--bind-address=0.0.0.0",
+            "--secure-port=443",
+            f"--advertise-address={ADDRESS}",
+            f"--cert-dir={self.authority.parent}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-signing-key-file={self.key}",
+            f"--service-account-key-file={self.key}",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--authorization-mode=RBAC",
+            f"--token-auth-file={self.folder / 'tokens.csv'}",
+            "--enable-priority-and-fairness=false",  # many tests at once are no abuse
+            "--max-requests-inflight=0",
+            "--max-mutating-requests-inflight=0",
+        ]
+        ready = partial(answers, f"{SERVER}/readyz", authority=self.authority, token=self.tokens["admin"])
+        return Program("kube-apiserver", command, ready, grace=1.0)  # it would let watches end, for a minute
+
+    def _controllers(self) -> Program:
+        command = [
+            str(self.programs["kube-controller-manager"]),
+            f"--kubeconfig={self.folder / 'controllers.kubeconfig'}",
+            f"--service-account-private-key-file={self.key}",
+            f"--root-ca-file={self.authority}",
+            f"--controllers=*,{','.join(f'-{name}' for name in _IDLE_CONTROLLERS)}",
+            "--leader-elect=false",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=2000",
+            "--concurrent-namespace-syncs=4",
+            "--node-monitor-period=1s",
+            "--endpointslice-updates-batch-period=0s",
+            "--endpoint-updates-batch-period=0s",
+        ]
+        return Program(
+            "kube-controller-manager",
+            command,
+            partial(answers, "https://127.0.0.1:10257/healthz"),
+            before=lambda: self._make("controllers"),
+        )
+
+    def _kubelet(self) -> Program:
+        data = self.folder / "kubelet"
+        data.mkdir(exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "tests.cluster.kubelet"),
+            f"--kubeconfig={self.folder / 'kubelet.kubeconfig'}",
+            f"--node={NODE}",
+            f"--folder={data}",
+        ]
+        return Program("kubelet", command, self._node_is_ready, before=lambda: self._make("kubelet"))
+
+    def _argo_rollouts(self) -> Program:
+        command = [
+            str(self.programs["argo-rollouts"]),
+            f"--kubeconfig={self.folder / 'argo-rollouts.kubeconfig'}",
+            "--leader-elect=false",
+            "--qps=1000",
+            "--burst=2000",
+            "--healthzPort=10258",  # not 8080, where pods would like to listen
+            "--metricsPort=10259",
+        ]
+        ready = partial(answers, "http://127.0.0.1:10258/healthz")
+        return Program("argo-rollouts", command, ready, before=self._install_rollouts, waits=True)
+
+    def _make(self, user: str) -> None:
+        self.kubeconfig(user)
+
+    def _install_rollouts(self) -> None:
+        self._make("argo-rollouts")
+        definitions = rollout_definitions(self.programs)
+        self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={definitions}")
+        self._kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={definitions}")
+
+    def _node_is_ready(self) -> bool:
+        query = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+        try:
+            return self._kubectl("get", "node", NODE, "--ignore-not-found", "-o", query) == "True"
+        except subprocess.CalledProcessError:
+            return False
+
+    def _kubectl(self, *arguments: str) -> str:
+        command = [str(self.programs["kubectl"]), f"--kubeconfig={self.kubeconfig('admin')}", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
