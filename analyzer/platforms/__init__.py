@@ -1,9 +1,11 @@
-"""What is analysed and taken back.
+"""What is analysed and taken back, and the cluster that it lives in.
 
-program         one run of another program: time-out, process group, bounded output
-helm            a Helm release, through the helm CLI (3 and 4)
-helm_history    what a release's history tells (pure)
-helm_manifest   what a release's manifest tells (pure)
-helm_complaint  what helm says when it fails, as one sentence (pure)
-command         anything else, taken back by a command of the user's
+A Helm release: `helm` is the platform; `helm_program` runs the CLI (3 and 4), `helm_complaint` explains its failures;
+`helm_history` and `helm_manifest` read what it prints; `helm_rollback` is the way back; `helm_upgrade` and `helm_flags`
+are behind `canary upgrade`; `helm_obstacles` looks for what speaks against a way back: `migration`, `ownership`,
+`drift`, `storm`.
+The cluster: `cluster` asks the API server that `kubeconfig` names; `workloads`, `pods` and `pod_health` tell whose pods
+are whose and how they fare; `verdicts` and `verdict_record` keep what was found; `rights`, `discovery` and `audit` tell
+what is missing and what goes wrong.
+Anything else: `command` is taken back by a command of the user's. `program` is one run of another program.
 """

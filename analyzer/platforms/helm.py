@@ -1,104 +1,61 @@
-"""A Helm release, through the helm CLI: versions 3 and 4."""
+"""A Helm release: what is deployed, whose pods are whose, and taking it back. Through the helm CLI and the cluster."""
 
 import asyncio
-import itertools
-import os
-import re
-import shlex
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from analyzer.errors import PlatformError, PlatformUnavailable, UsageError
-from analyzer.model.target import Deployment, Intent, Receipt, Target
-from analyzer.platforms.helm_complaint import complaint, quote
+from ruamel.yaml.error import YAMLError
+
+from analyzer.errors import NoRelease, PlatformForbidden, PlatformUnavailable
+from analyzer.model.reading import Absence, Missing, Pods
+from analyzer.model.report import Verdict
+from analyzer.model.target import Deployment, Intent, PodSides, Receipt, Revision, Target
+from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.helm_history import (
     IN_PROGRESS,
     Entry,
     labels,
-    last_known_good,
     no_way_back,
-    parse_history,
     rolled_back_to,
+    served_until,
+    wanted_entry,
 )
 from analyzer.platforms.helm_manifest import digest, same_pods
-from analyzer.platforms.program import OUTPUT_LIMIT, Outcome, run, tail
+from analyzer.platforms.helm_obstacles import Obstacles, Subject, Told
+from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions, parse_version
+from analyzer.platforms.helm_rollback import HelmRollback
+from analyzer.platforms.pods import ReleasePods, absent, foreign, health, remaining, sides
+from analyzer.platforms.rights import missing, needed, sentence
+from analyzer.platforms.verdicts import Judged, Verdicts, claim
+from analyzer.platforms.workloads import Workload, workloads
 
-_OLDEST = (3, 5)  # the first whose rollback knows --history-max
-_NEWEST_MAJOR = 4
-_VERSION = re.compile(r"(?:Client: )?v(\d+)\.(\d+)\S*")  # Helm 2 says "Client: "
-_RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_LONGEST_NAME = 53
-_HISTORY_LENGTH = 256  # revisions that are looked at
+__all__ = ["Helm", "HelmSettings", "RollbackOptions", "parse_version"]
 
 _Key = tuple[int, datetime | None]
-
-
-@dataclass(frozen=True)
-class RollbackOptions:
-    """How `helm rollback` is called. `timeout` is in seconds, for each of its waits: hooks, pods, hooks again."""
-
-    wait: bool = True
-    timeout: float = 300.0
-    hooks: bool = True
-    cleanup_on_fail: bool = False
-    history_max: int | None = None  # None: Helm's own (HELM_MAX_HISTORY, 10)
-
-    def arguments(self) -> list[str]:
-        """The flags. Helm 4's `--wait` alone means its watcher, so that these are the same for both versions.
-
-        Neither is forced, and Helm 4 applies as the revision that it restores was applied (`--server-side=auto`).
-        """
-        return [
-            f"--timeout={self.timeout:.10g}s",
-            *(["--wait"] if self.wait else []),
-            *([] if self.hooks else ["--no-hooks"]),
-            *(["--cleanup-on-fail"] if self.cleanup_on_fail else []),
-            *([] if self.history_max is None else [f"--history-max={self.history_max}"]),
-        ]
-
-    @property
-    def time_limit(self) -> float:
-        """Seconds after which a rollback that does not end is stopped: longer than all of its own waits."""
-        return 3 * self.timeout + 60
-
-
-@dataclass(frozen=True)
-class HelmSettings:
-    """How helm is called. `program` is a name on PATH or a path; `read_limit` is in seconds, for each look."""
-
-    program: str = "helm"
-    kubeconfig: str | None = None
-    context: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)  # on top of our own environment
-    read_limit: float = 30.0
-    rollback: RollbackOptions = RollbackOptions()
 
 
 class Helm:
     """The platform of one Helm release; implements the engine's port `Platform`.
 
-    Without a namespace in `target`, Helm's own applies: that of the kubeconfig's context, or HELM_NAMESPACE.
+    Without a namespace in `target`, Helm's own applies: that of the kubeconfig's context, or HELM_NAMESPACE. Without a
+    `cluster` nothing is known of pods.
 
     Raises:
         UsageError: the name cannot be that of a release.
     """
 
-    def __init__(self, target: Target, settings: HelmSettings | None = None) -> None:
-        if not _RELEASE_NAME.fullmatch(target.name) or len(target.name) > _LONGEST_NAME:
-            raise UsageError(
-                f"{target.name!r} cannot be the name of a Helm release: it has at most {_LONGEST_NAME} lower case "
-                "letters, digits, - and ., and begins and ends with a letter or digit"
-            )
+    def __init__(self, target: Target, settings: HelmSettings | None = None, cluster: Cluster | None = None) -> None:
         self._target = target
         self._release = target.name
         self._settings = settings or HelmSettings()
-        # HELM_DEBUG would mix helm's log into the messages that are quoted.
-        self._env = {**os.environ, "HELM_DEBUG": "false", **self._settings.env}
-        self._where = f'namespace "{target.namespace}"' if target.namespace else "the kubeconfig's namespace"
-        self._version: tuple[int, int] | None = None
+        self.program = HelmProgram(target, self._settings)
+        self._way_back = HelmRollback(self.program)
+        self._cluster = cluster
         self._manifests: dict[_Key, str] = {}  # of the current and the wanted revision; a manifest never changes
+        self._looker: Obstacles | None = None
+        self._workloads: tuple[tuple[Workload, ...], tuple[Workload, ...]] | None = None
 
     async def version(self) -> tuple[int, int]:
         """Major and minor version of helm, asked once.
@@ -106,24 +63,33 @@ class Helm:
         Raises:
             PlatformError: it is missing, hangs, is no Helm, too old or too new.
         """
-        if self._version is None:
-            self._version = parse_version(await self._run(["version", "--short"]))
-        return self._version
+        return await self.program.version()
+
+    async def namespace(self) -> str:
+        """The namespace of the release.
+
+        Raises:
+            PlatformError: no cluster is configured.
+        """
+        named = self._target.namespace or self.program.env.get("HELM_NAMESPACE", "")
+        return named or (await self._cluster.namespace() if self._cluster else "default")
 
     async def look(self) -> Deployment:
-        """What Helm says of the release now.
+        """What Helm and the cluster say of the release now.
 
         Raises:
             PlatformError: a sentence for the user; PlatformUnavailable when asking again may help.
         """
         await self.version()
-        entries = await self._history(_HISTORY_LENGTH)
-        current, wanted = entries[-1], last_known_good(entries)
+        entries = await self.program.history()
+        current = entries[-1]
         if current.status == "uninstalled":
-            raise PlatformError(
-                f"release {self._release} in {self._where} has been uninstalled (its history was kept): there is "
-                "nothing to analyse"
+            raise NoRelease(
+                f"release {self._release} in {self.program.where} has been uninstalled (its history was kept): there "
+                "is nothing to analyse"
             )
+        judged = await self._judged()
+        wanted, verdicts = await self._wanted(entries, judged)
         manifests = {_key(entry): await self._manifest(entry) for entry in (current, wanted) if entry}
         self._manifests = manifests
         unchanged = False
@@ -132,124 +98,187 @@ class Helm:
             unchanged = await asyncio.to_thread(same_pods, manifests[_key(current)], manifests[_key(wanted)])
         digests = {key: digest(manifest) for key, manifest in manifests.items()}
         revisions = {entry.revision: entry.as_revision(digests.get(_key(entry), "")) for entry in entries}
+        found = await self._pods(manifests[_key(current)], manifests[_key(wanted)] if wanted else "")
+        unchanged = unchanged or (found.untouched and wanted is not None)
+        told: Told = (), ()
+        if wanted and not unchanged:
+            subject = Subject(
+                revisions[current.revision],
+                revisions[wanted.revision],
+                tuple(
+                    revisions[entry.revision]
+                    for entry in entries[:-1]
+                    if entry.revision > wanted.revision and rolled_back_to(entry) is None
+                ),
+                manifests[_key(current)],
+                manifests[_key(wanted)],
+                judged,
+            )
+            told = await self._obstacles(subject)
         return Deployment(
             target=self._target,
             current=revisions[current.revision],
             wanted=revisions[wanted.revision] if wanted else None,
-            no_way_back=no_way_back(entries, self._release),
+            no_way_back=no_way_back(entries, self._release, self._settings.to_revision, verdicts),
             history=tuple(revisions.values()),
             in_progress=current.status if current.status in IN_PROGRESS else "",
             is_way_back=rolled_back_to(current) is not None,
             unchanged=unchanged,
             labels=labels(revisions[current.revision], revisions[wanted.revision]) if wanted else {},
+            pods=found.pods,
+            no_pods="" if found.pods else found.why,
+            served_until=served_until(entries, wanted) if wanted else None,
+            claimed_by=_claimed_by(judged, revisions[current.revision]),
+            obstacles=told[0],
+            cautions=told[1],
         )
+
+    async def _wanted(
+        self, entries: Sequence[Entry], judged: Sequence[Judged]
+    ) -> tuple[Entry | None, dict[int, Verdict]]:
+        """The revision to go back to, and the verdicts: one of another manifest is not of this revision."""
+        while True:
+            verdicts = _verdicts(entries, judged)
+            wanted = wanted_entry(entries, self._settings.to_revision, verdicts)
+            if wanted is None or wanted.revision not in verdicts:
+                return wanted, verdicts
+            found = digest(await self._manifest(wanted))
+            of_it = [each for each in judged if each.revision != str(wanted.revision) or each.digest == found]
+            if len(of_it) == len(judged):
+                return wanted, verdicts
+            judged = of_it
+
+    async def _obstacles(self, subject: Subject) -> Told:
+        if self._cluster is None:
+            return (), ()
+        if self._looker is None:
+            self._looker = Obstacles.of(self.program, self._cluster, await self.namespace())
+        return await self._looker.look(subject)
+
+    async def lacking(self, deployment: Deployment) -> str:
+        """Which rights the way back would lack: a sentence, empty if none.
+
+        Raises:
+            PlatformError: the API server cannot be asked.
+        """
+        if self._cluster is None or deployment.wanted is None:
+            return ""
+        namespace = await self.namespace()
+        numbers = [int(revision.number) for revision in (deployment.current, deployment.wanted)]
+        manifests = [await self.program.manifest(number) for number in numbers]
+        hooks = [await self.program.hooks(number) for number in numbers] if self._settings.rollback.hooks else []
+        rights = await needed(
+            self._cluster,
+            [*manifests, *hooks],
+            namespace,
+            self.program.storage,
+            helm=(await self.version())[0],
+            own=False,
+        )
+        return sentence(await missing(self._cluster, rights), self._release)
+
+    async def health(self) -> tuple[Pods | Missing, Pods | None]:
+        """How the pods of the new and the previous revision fare now.
+
+        Raises:
+            PlatformError: as for `look`.
+        """
+        if self._workloads is None:
+            await self.look()
+        if self._cluster is None or self._workloads is None:
+            return Missing(why=Absence.NO_SERIES, detail=f"{self._target} has no pods that are known"), None
+        return health(await ReleasePods(self._cluster).look(*self._workloads))
+
+    async def verdicts(self) -> Verdicts | None:
+        """Where the release's verdicts are kept; None without a cluster.
+
+        Raises:
+            PlatformError: no cluster is configured.
+        """
+        if self._cluster is None:
+            return None
+        return Verdicts(self._cluster, await self.namespace(), self._release)
+
+    async def _judged(self) -> tuple[Judged, ...]:
+        """What was found of earlier revisions; nothing where that may not be read."""
+        kept = await self.verdicts()
+        try:
+            return await kept.read() if kept else ()
+        except PlatformForbidden:
+            return ()
+
+    async def _pods(self, current: str, wanted: str) -> "_Found":
+        """The pods of both sides, or why they are not known: the rule set may do without."""
+        if self._cluster is None:
+            return _Found()
+        namespace = await self.namespace()
+        try:
+            self._workloads = await asyncio.to_thread(_parsed, current, wanted, namespace)
+            groups = await ReleasePods(self._cluster).look(*self._workloads)
+        except YAMLError as error:
+            why = " ".join(str(error).split())
+            return _Found(why=f"the manifest of release {self._release} cannot be parsed: {why}")
+        except PlatformForbidden as error:
+            return _Found(why=str(error))
+        told = sides(groups, namespace)
+        if told is not None:
+            return _Found(told)
+        now, before = ({each.key for each in part} for part in self._workloads)
+        if before - now:
+            return _Found(remaining(groups, namespace), absent(groups))
+        why = absent(groups) or foreign(groups)
+        return _Found(why=why, untouched=bool(groups) and not why)
 
     async def take_back(self, intent: Intent) -> Receipt:
-        """Roll back to the intent's revision, then look whether Helm has just that.
+        """Roll back to the intent's revision, then look whether Helm has just that; see the port."""
+        return await self._way_back.take_back(intent)
 
-        A failed attempt is a receipt that says so. When cancelled, it first comes to its end.
+    async def settle(self, intent: Intent) -> Receipt | None:
+        """What became of a rollback that was begun by a process that is no more; see the port.
+
+        Raises:
+            PlatformError: helm cannot be asked; PlatformUnavailable when asking again may help.
         """
-        if intent.to_revision is None:
-            return Receipt(ok=False, detail=f"release {self._release} was not rolled back: no revision was given")
-        number = intent.to_revision.number
-        arguments = ["rollback", self._release, number, *self._settings.rollback.arguments()]
-        command = tuple(self._command(arguments))
-        try:
-            await self.version()
-            outcome = await self._run(arguments, time_limit=self._settings.rollback.time_limit, uninterrupted=True)
-        except PlatformError as error:
-            return Receipt(ok=False, detail=f"release {self._release} was not rolled back: {error}", command=command)
-        if outcome.ok:
-            ok, detail = await self._verified(number)
-        else:
-            why = complaint(outcome, "helm rollback", self._release, self._where)
-            ok, detail = False, f"{why}; {await self._state()}; to try again by hand: {shlex.join(command)}"
-        output = tail("\n".join(text.strip() for text in (outcome.stdout, outcome.stderr)))
-        return Receipt(ok=ok, detail=detail, command=command, output=output)
-
-    async def _verified(self, number: str) -> tuple[bool, str]:
-        """Helm has no compare-and-set: something else may have changed the release in the same moment."""
-        done = f"helm rolled release {self._release} in {self._where} back to revision {number}"
-        try:
-            newest = (await self._history(1))[-1]
-        except PlatformError as error:
-            return True, f"{done}; its history could not be read after that: {error}"
-        if newest.status == "deployed" and str(rolled_back_to(newest)) == number:
-            return True, f"{done}, as revision {newest.revision}"
-        return False, (
-            f"{done}, and yet its newest revision is {newest.revision} ({newest.status}, “{newest.description}”): "
-            f"something else has changed the release at the same time; look at helm history {self._release}"
-        )
-
-    async def _state(self) -> str:
-        try:
-            newest = (await self._history(1))[-1]
-        except PlatformError:
-            return "what became of the release could not be asked"
-        return f"its newest revision is now {newest.revision} ({newest.status})"
-
-    async def _history(self, length: int) -> list[Entry]:
-        return parse_history(await self._read(["history", self._release, f"--max={length}", "--output=json"]))
+        return await self._way_back.settle(intent)
 
     async def _manifest(self, entry: Entry) -> str:
         if (kept := self._manifests.get(_key(entry))) is not None:
             return kept
-        return await self._read(["get", "manifest", self._release, f"--revision={entry.revision}"])
-
-    async def _read(self, arguments: Sequence[str]) -> str:
-        outcome = await self._run(arguments)
-        doing = "helm " + " ".join(itertools.takewhile(lambda word: word != self._release, arguments))
-        if not outcome.ok:
-            raise complaint(outcome, doing, self._release, self._where)
-        if outcome.cut:
-            raise PlatformError(f"{doing} of release {self._release} printed more than {OUTPUT_LIMIT >> 20} MiB")
-        return outcome.stdout
-
-    async def _run(
-        self, arguments: Sequence[str], *, time_limit: float | None = None, uninterrupted: bool = False
-    ) -> Outcome:
-        return await run(
-            self._command(arguments),
-            time_limit=self._settings.read_limit if time_limit is None else time_limit,
-            env=self._env,
-            uninterrupted=uninterrupted,
-        )
-
-    def _command(self, arguments: Sequence[str]) -> list[str]:
-        settings = self._settings
-        program = shutil.which(settings.program, path=self._env.get("PATH")) or settings.program
-        return [
-            program,
-            *arguments,
-            *([f"--namespace={self._target.namespace}"] if self._target.namespace else []),
-            *([f"--kubeconfig={settings.kubeconfig}"] if settings.kubeconfig else []),
-            *([f"--kube-context={settings.context}"] if settings.context else []),
-        ]
+        try:
+            return await self.program.manifest(entry.revision)
+        except NoRelease as error:  # it stood in the history a moment ago
+            raise PlatformUnavailable(str(error)) from error
 
 
-def parse_version(outcome: Outcome) -> tuple[int, int]:
-    """Major and minor version from `helm version --short`.
+@dataclass(frozen=True)
+class _Found:
+    """The pods of both sides, or `why` they are not known. `untouched` when the cluster has made no new generation of
+    any workload: the manifests may still differ in how they are written."""
 
-    Raises:
-        PlatformError: a sentence about what it is instead of Helm 3 or 4.
-    """
-    program = outcome.command[0]
-    if outcome.timed_out:
-        raise PlatformUnavailable(f"{program} version did not end in time and was stopped: does it hang?")
-    match = _VERSION.match(outcome.stdout)
-    if not match:
-        raise PlatformError(
-            f"{program} does not answer as Helm does: {program} version --short ended with exit code {outcome.code} "
-            f"and said {quote(outcome)}; put Helm 3 or 4 on PATH"
-        )
-    version = int(match[1]), int(match[2])
-    if version < _OLDEST:
-        raise PlatformError(f"{program} is Helm {match[0]}, which is too old: Helm 3.5 or later is needed")
-    if version[0] > _NEWEST_MAJOR:
-        raise PlatformError(f"{program} is Helm {match[0]}, which is not known yet: Helm 3 or 4 is needed")
-    return version
+    pods: PodSides | None = None
+    why: str = ""
+    untouched: bool = False
+
+
+def _parsed(current: str, wanted: str, namespace: str) -> tuple[tuple[Workload, ...], tuple[Workload, ...]]:
+    return workloads(current, namespace), workloads(wanted, namespace)
+
+
+def _verdicts(entries: Sequence[Entry], judged: Sequence[Judged]) -> dict[int, Verdict]:
+    """The newest verdict of each revision; one older than the revision is of an earlier life of the release."""
+    newest = {each.revision: each for each in sorted(judged, key=lambda each: each.at)}
+    return {
+        entry.revision: found.verdict
+        for entry in entries
+        if (found := newest.get(str(entry.revision))) and found.at >= (entry.as_revision().deployed_at or 0.0)
+    }
 
 
 def _key(entry: Entry) -> _Key:
     """Tells a revision apart from one of the same number in an earlier life of the release."""
     return entry.revision, entry.updated
+
+
+def _claimed_by(judged: Sequence[Judged], current: Revision) -> str:
+    held = claim(judged, current.number, current.digest, time.time())
+    return held.analysis if held else ""

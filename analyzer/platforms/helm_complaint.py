@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from analyzer.errors import NoWayBack, PlatformError, PlatformUnavailable
+from analyzer.errors import NoRelease, NoWayBack, PlatformError, PlatformUnavailable
 from analyzer.platforms.program import Outcome
 
 _QUOTE_LENGTH = 400  # characters
@@ -53,6 +53,7 @@ _EXPLANATIONS = (
         r"release: not found",
         "there is no release {release} in {where}, or not the revision that was asked for: {doing} said {said}; "
         "helm list --all-namespaces shows every release",
+        NoRelease,
     ),
     _Explanation(
         r"release has no (?P<number>\S+) version",
@@ -77,6 +78,11 @@ _EXPLANATIONS = (
         r"deadline exceeded|timed out",
         "{doing} of release {release} in {where} waited in vain: it said {said}; look at its pods",
         PlatformUnavailable,
+    ),
+    _Explanation(
+        r"Apply failed with \d+ conflict",
+        "{doing} of release {release} in {where} failed: {said}; somebody else, such as an autoscaler, owns these "
+        "fields: --force-conflicts overrides that",
     ),
     _Explanation("", "{doing} of release {release} in {where} failed with exit code {code}: {said}"),
 )

@@ -1,7 +1,7 @@
 """What a Helm release's history tells. Pure: entries in, revisions and choices out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated
@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
 from analyzer.errors import PlatformError
+from analyzer.model.report import Verdict
 from analyzer.model.target import Revision
 
 IN_PROGRESS = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
@@ -113,12 +114,32 @@ def rolled_back_to(entry: Entry) -> int | None:
     return 0 if timed_out or entry.status == "pending-rollback" else None
 
 
-def last_known_good(entries: Sequence[Entry]) -> Entry | None:
-    """The newest revision older than the current (the last) one that was once deployed and not taken back since."""
-    for entry, next_entry in reversed(list(pairwise(entries))):
-        if once_deployed(entry) and not _takes_back(next_entry, entry):
-            return entry
-    return None
+def last_known_good(entries: Sequence[Entry], verdicts: Mapping[int, Verdict] | None = None) -> Entry | None:
+    """The revision to go back to, older than the current (the last) one and not taken back since.
+
+    The newest that passed an analysis; if none did, the newest that was once deployed and was not judged bad.
+    """
+    known = verdicts or {}
+    kept = [entry for entry, later in pairwise(entries) if once_deployed(entry) and not _takes_back(later, entry)]
+    passed = [entry for entry in kept if known.get(entry.revision) == Verdict.PASS]
+    not_bad = [entry for entry in kept if known.get(entry.revision) != Verdict.FAIL]
+    good = passed or not_bad
+    return good[-1] if good else None
+
+
+def wanted_entry(
+    entries: Sequence[Entry], number: int | None = None, verdicts: Mapping[int, Verdict] | None = None
+) -> Entry | None:
+    """The revision to go back to: the one that is asked for, if Helm keeps it, else the last known good one."""
+    if number is None:
+        return last_known_good(entries, verdicts)
+    return next((entry for entry in entries[:-1] if entry.revision == number), None)
+
+
+def served_until(entries: Sequence[Entry], wanted: Entry) -> float | None:
+    """When another revision than the current one replaced the wanted one, in Unix seconds; None if none did."""
+    later = [entry for entry in entries[:-1] if entry.revision > wanted.revision]
+    return later[0].as_revision().deployed_at if later else None
 
 
 def _takes_back(later: Entry, entry: Entry) -> bool:
@@ -127,11 +148,20 @@ def _takes_back(later: Entry, entry: Entry) -> bool:
     return restored is not None and restored < entry.revision
 
 
-def no_way_back(entries: Sequence[Entry], release: str) -> str:
+def no_way_back(
+    entries: Sequence[Entry],
+    release: str,
+    number: int | None = None,
+    verdicts: Mapping[int, Verdict] | None = None,
+) -> str:
     """Why there is none: a sentence, empty if there is one."""
-    if last_known_good(entries):
+    if wanted_entry(entries, number, verdicts):
         return ""
+    known = verdicts or {}
     current, earlier = entries[-1], entries[:-1]
+    if number is not None:
+        kept = ", ".join(str(entry.revision) for entry in earlier) or "none"
+        return f"Helm does not keep revision {number} of release {release} before the current one; it keeps {kept}"
     if current.revision == 1:
         return f"release {release} has only just been installed: revision 1 has nothing before it to go back to"
     if not earlier:
@@ -139,8 +169,11 @@ def no_way_back(entries: Sequence[Entry], release: str) -> str:
             f"revision {current.revision} is the only one that Helm still keeps of release {release}, the earlier ones "
             "are pruned; raise --history-max (HELM_MAX_HISTORY) for the next upgrades"
         )
-    kept = ", ".join(
-        f"{entry.revision} ({'taken back' if once_deployed(entry) else entry.status + ', never deployed'})"
-        for entry in earlier
-    )
+    kept = ", ".join(f"{entry.revision} ({_why_not(entry, known.get(entry.revision))})" for entry in earlier)
     return f"none of the earlier revisions that Helm keeps of release {release} is known to be good: {kept}"
+
+
+def _why_not(entry: Entry, verdict: Verdict | None) -> str:
+    if not once_deployed(entry):
+        return f"{entry.status}, never deployed"
+    return "judged bad" if verdict == Verdict.FAIL else "taken back"

@@ -30,6 +30,17 @@ def same_pods(one: str, other: str) -> bool:
         return False
 
 
+def objects(manifest: str) -> Iterator[dict[str, Any]]:
+    """Every object of a manifest, the items of lists among them.
+
+    Raises:
+        YAMLError: it cannot be parsed.
+    """
+    for document in _SEPARATOR.split(manifest):
+        if document.strip():
+            yield from _objects(document)
+
+
 def _documents(manifest: str) -> set[str]:
     return {document.strip() for document in _SEPARATOR.split(manifest) if document.strip()}
 

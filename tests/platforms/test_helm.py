@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_helm import RECORDED, FakeHelm
 
-from analyzer.errors import PlatformError, PlatformUnavailable, UsageError
+from analyzer.errors import NoRelease, PlatformError, PlatformUnavailable, UsageError
 from analyzer.model.target import ActionKind, Deployment, Intent, PlatformKind, Receipt, Revision, Target
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 
@@ -179,13 +179,13 @@ def test_rollback_arguments(options: RollbackOptions, arguments: list[str]) -> N
 
 def test_kubeconfig_context_namespace_and_environment_are_handed_on(fake_helm: FakeHelm) -> None:
     settings = HelmSettings(
-        program=str(fake_helm.path), kubeconfig="/some/where", context="prod", env={"HELM_DRIVER": "configmap"}
+        program=str(fake_helm.path), kubeconfig="/some/where", context="prod", env={"HELM_MAX_HISTORY": "7"}
     )
     with pytest.raises(PlatformError):  # not recorded
         asyncio.run(Helm(WEB, settings).look())
     expected = ["--namespace=shop", "--kubeconfig=/some/where", "--kube-context=prod"]
     assert fake_helm.calls == [["version", "--short", *expected]]
-    assert fake_helm.env["HELM_DRIVER"] == "configmap"
+    assert fake_helm.env["HELM_MAX_HISTORY"] == "7"
     assert fake_helm.env["HELM_DEBUG"] == "false"
     assert fake_helm.env["PATH"] == os.environ["PATH"]
 
@@ -344,7 +344,7 @@ def test_cancelled_in_the_middle_a_rollback_comes_to_its_end(fake_helm: FakeHelm
 @pytest.mark.parametrize(
     ("history", "error", "part"),
     [
-        ("history-not-found", PlatformError, "there is no release web"),
+        ("history-not-found", NoRelease, "there is no release web"),
         ("history-unreachable", PlatformUnavailable, "helm history cannot reach the Kubernetes API server"),
         ("history-no-kubeconfig", PlatformError, "helm history found no kubeconfig"),
         ("history-forbidden", PlatformError, "user stranger may not list secrets"),

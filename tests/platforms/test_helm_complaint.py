@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.errors import NoWayBack, PlatformError, PlatformUnavailable
+from analyzer.errors import NoRelease, NoWayBack, PlatformError, PlatformUnavailable
 from analyzer.platforms.helm_complaint import complaint, quote
 from analyzer.platforms.program import Outcome
 
@@ -26,7 +26,7 @@ def recorded(version: str, name: str) -> Outcome:
 @pytest.mark.parametrize(
     ("name", "error", "parts"),
     [
-        ("history-not-found", PlatformError, ['no release web in namespace "shop"', "release: not found", "helm list"]),
+        ("history-not-found", NoRelease, ['no release web in namespace "shop"', "release: not found", "helm list"]),
         ("history-unreachable", PlatformUnavailable, ["cannot reach", "connection refused", "check the network"]),
         ("history-no-kubeconfig", PlatformError, ["no kubeconfig that names a cluster", "KUBECONFIG"]),
         ("history-no-context", PlatformError, ['context "nope" does not exist', "get-contexts"]),
@@ -36,9 +36,9 @@ def recorded(version: str, name: str) -> Outcome:
             ['user stranger may not list secrets (API group "") in namespace "shop"', "grant it with a Role"],
         ),
         ("history-unauthorized", PlatformError, ["does not accept the credentials", "log in again"]),
-        ("manifest-not-found", PlatformError, ["or not the revision that was asked for"]),
+        ("manifest-not-found", NoRelease, ["or not the revision that was asked for"]),
         ("rollback-not-found", NoWayBack, ["does not keep revision 99 of release web", "helm history web"]),
-        ("rollback-of-nothing", PlatformError, ["no release web", "not found"]),
+        ("rollback-of-nothing", NoRelease, ["no release web", "not found"]),
         ("rollback-forbidden", PlatformError, ['user reader may not create secrets (API group "")']),
         ("rollback-half-forbidden", PlatformError, ['user half may not patch deployments (API group "apps")']),
         ("rollback-timed-out", PlatformUnavailable, ["waited in vain", "context deadline exceeded", "its pods"]),
@@ -121,3 +121,11 @@ def test_helm_is_quoted(stderr: str, stdout: str, quoted: str) -> None:
 
 def test_braces_in_what_helm_says_do_no_harm() -> None:
     assert "{release}" in str(complaint(outcome("Error: map[{release}]"), "helm history", "web", SHOP))
+
+
+def test_a_conflict_of_owners_names_the_flag_that_overrides_it() -> None:
+    said = 'Error: Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale": .spec.replicas'
+    found = complaint(outcome(said), "helm rollback", "web", SHOP)
+    assert type(found) is PlatformError
+    assert ".spec.replicas" in str(found)
+    assert "--force-conflicts" in str(found)

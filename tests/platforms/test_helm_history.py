@@ -1,6 +1,7 @@
 """What a Helm release's history tells: tables, and the recordings of the real ones."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import PlatformError
+from analyzer.model.report import Verdict
 from analyzer.model.target import Revision
 from analyzer.platforms.helm_history import (
     Entry,
@@ -17,6 +19,8 @@ from analyzer.platforms.helm_history import (
     once_deployed,
     parse_history,
     rolled_back_to,
+    served_until,
+    wanted_entry,
 )
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -239,3 +243,64 @@ def test_labels_that_tell_the_revisions_apart() -> None:
     assert told["revision"] == ("7", "6")
     assert told["version"] == ("2.0", "1.9")
     assert "chart" not in told, "the same chart tells nothing"
+
+
+PASS, FAIL, NEITHER = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("words", "verdicts", "good"),
+    [
+        ("installed upgraded deployed", {}, 2),
+        ("installed upgraded deployed", {2: FAIL}, 1),
+        ("installed upgraded deployed", {2: NEITHER}, 2),
+        ("installed upgraded deployed", {1: PASS}, 1),
+        ("installed upgraded deployed", {1: PASS, 2: NEITHER}, 1),
+        ("installed upgraded deployed", {1: PASS, 2: PASS}, 2),
+        ("installed upgraded deployed", {1: FAIL, 2: FAIL}, None),
+        ("installed upgraded deployed", {3: FAIL}, 2),  # of the current one
+        # What passed and was taken back, or never came out, is no way back all the same.
+        ("installed upgraded back-to-1 deployed", {2: PASS}, 3),
+        ("installed upgrade-failed deployed", {2: PASS}, 1),
+        ("installed", {1: PASS}, None),
+    ],
+)
+def test_verdicts_choose_the_last_known_good(words: str, verdicts: dict[int, Verdict], good: int | None) -> None:
+    found = last_known_good(history(words), verdicts)
+    assert (found.revision if found else None) == good
+
+
+@pytest.mark.parametrize(
+    ("number", "found", "sentence"),
+    [
+        (None, 2, ""),
+        (1, 1, ""),
+        (3, None, "Helm does not keep revision 3 of release web before the current one; it keeps 1, 2"),
+        (99, None, "Helm does not keep revision 99 of release web before the current one; it keeps 1, 2"),
+    ],
+)
+def test_a_revision_that_is_asked_for(number: int | None, found: int | None, sentence: str) -> None:
+    entries = history("installed upgraded deployed")
+    wanted = wanted_entry(entries, number, {1: FAIL})
+    assert (wanted.revision if wanted else None) == found
+    assert no_way_back(entries, "web", number, {1: FAIL}) == sentence
+
+
+def test_a_revision_that_is_asked_for_of_one_alone() -> None:
+    assert no_way_back(history("deployed"), "web", 1).endswith("before the current one; it keeps none")
+
+
+def test_judged_bad_is_a_reason() -> None:
+    entries = history("installed install-failed-then-superseded deployed")
+    told = no_way_back(entries, "web", None, {1: FAIL, 2: FAIL})
+    assert told.endswith("1 (judged bad), 2 (superseded, never deployed)")
+
+
+def test_until_when_the_wanted_revision_served() -> None:
+    entries = [
+        entry.model_copy(update={"updated": datetime(2026, 1, entry.revision, tzinfo=UTC)})
+        for entry in history("installed upgraded upgraded deployed")
+    ]
+    assert served_until(entries, entries[0]) == datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+    assert served_until(entries, entries[1]) == datetime(2026, 1, 3, tzinfo=UTC).timestamp()
+    assert served_until(entries, entries[2]) is None, "the current one has replaced it"

@@ -1,0 +1,294 @@
+"""A Kubernetes API server: plain objects in and out, and every failure as one sentence.
+
+Only as much as the platforms need: objects are the API's own JSON, as dictionaries.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+    from kubernetes.aio.client import ApiClient
+
+Object = dict[str, Any]
+"""One Kubernetes object, as the API server's JSON."""
+
+_PAGE = 500  # objects in one answer
+_MOST_PAGES = 1000  # of one list
+_LARGEST = 64 * 2**20  # bytes of one answer
+_LONGEST = 500  # characters of what the API server says
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]*)")?'
+)
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Which cluster. Without a kubeconfig: KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
+
+    `time_limit` is in seconds, for one request.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    time_limit: float = 10.0
+
+
+def path(api_version: str, resource: str, namespace: str = "", name: str = "", part: str = "") -> str:
+    """The API path of objects: `path("apps/v1", "deployments", "shop", "web", "scale")`."""
+    root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return "/".join([f"{root}{within}/{resource}", *(word for word in (name, part) if word)])
+
+
+@dataclass
+class _Connection:
+    """A client, the namespace of its context, and how many requests are under way."""
+
+    client: "ApiClient"
+    namespace: str
+    users: int = 0
+
+
+class Cluster:
+    """One API server. Connects with the first request; to be closed."""
+
+    def __init__(self, settings: ClusterSettings | None = None) -> None:
+        self._settings = settings or ClusterSettings()
+        self._connection: _Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.client.close()
+
+    async def namespace(self) -> str:
+        """The namespace that applies where none is named: that of the kubeconfig's context, or the pod's own.
+
+        Raises:
+            PlatformError: no cluster is configured.
+        """
+        return (await self._connected()).namespace
+
+    async def get(self, where: str, *, metadata_only: bool = False) -> Object | None:
+        """One object, None if there is none.
+
+        Raises:
+            PlatformError: a sentence; PlatformUnavailable when asking again may help, PlatformForbidden without the
+            right.
+        """
+        try:
+            return await self._send("GET", where, accept=_METADATA if metadata_only else None)
+        except _NotFound:
+            return None
+
+    async def items(self, where: str, query: Mapping[str, str] | None = None) -> list[Object]:
+        """All objects of a list, such as `path("v1", "pods", "shop")` with `{"labelSelector": "app=web"}`.
+
+        Raises:
+            PlatformError: as for `get`.
+        """
+        found: list[Object] = []
+        more = ""
+        for _ in range(_MOST_PAGES):
+            page = await self._send("GET", where, {**(query or {}), "limit": str(_PAGE), "continue": more})
+            objects, more = _page(page, where)
+            found += objects
+            if not more:
+                return found
+        raise PlatformError(f"the Kubernetes API server's list of {where} has no end: it has {len(found)} objects")
+
+    async def create(self, where: str, body: Object) -> Object:
+        """Create an object.
+
+        Raises:
+            PlatformConflict: it is there already.
+            PlatformError: as for `get`.
+        """
+        return await self._send("POST", where, body=body)
+
+    async def replace(self, where: str, body: Object) -> Object:
+        """Replace an object; with its resourceVersion only if nobody has changed it since.
+
+        Raises:
+            PlatformConflict: somebody has.
+            PlatformError: as for `get`.
+        """
+        return await self._send("PUT", where, body=body)
+
+    async def _connected(self) -> _Connection:
+        from analyzer.platforms.kubeconfig import connect  # noqa: PLC0415 -- half a second, not for every command
+
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = _Connection(*await connect(self._settings.kubeconfig, self._settings.context))
+            return self._connection
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[_Connection]:
+        """The connection; one that has been given up is closed by its last user."""
+        connection = await self._connected()
+        connection.users += 1
+        try:
+            yield connection
+        finally:
+            connection.users -= 1
+            if connection is not self._connection and not connection.users:
+                await connection.client.close()
+
+    async def _send(
+        self,
+        method: str,
+        where: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Object | None = None,
+        accept: str | None = None,
+    ) -> Object:
+        parameters = [(name, value) for name, value in (query or {}).items() if value]
+        headers = {"Accept": accept or "application/json", "Content-Type": "application/json"}
+        for may_be_stale in (self._connection is not None, False):
+            async with self._using() as connection:
+                call = {"query_params": parameters, "header_params": dict(headers), "body": body}
+                status, data = await self._exchange(connection.client, method, where, call)
+                if status == 401 and self._connection is connection:  # noqa: PLR2004 -- HTTP's own number
+                    self._connection = None  # the next request reads the configuration anew
+            if status != 401 or not may_be_stale:  # noqa: PLR2004 -- HTTP's own number
+                break  # else once more: a token may have been renewed
+        return _answer(status, data, method, where)
+
+    async def _exchange(self, client: "ApiClient", method: str, where: str, call: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and body of an answer."""
+        import aiohttp  # noqa: PLC0415 -- half a second, which not every command needs
+        from kubernetes.aio.config import ConfigException  # noqa: PLC0415 -- as above
+
+        host = client.configuration.host
+        try:
+            request = await client.param_serialize(method, where, auth_settings=["BearerToken"], **call)
+            answer = await client.call_api(*request, _request_timeout=self._settings.time_limit)
+            async with answer.response as response:
+                return response.status, await _body(response, where)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise PlatformError(
+                f"the Kubernetes API server at {host} is not trusted: {_said(str(error.certificate_error))}; correct "
+                "the kubeconfig's certificate-authority"
+            ) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PlatformUnavailable(_away(host, error)) from error
+        except (ConfigException, ValueError, TypeError) as error:
+            raise PlatformError(
+                f"the Kubernetes API server at {host} cannot be asked: {_said(str(error))}; correct the kubeconfig"
+            ) from error
+
+
+async def _body(response: "ClientResponse", where: str) -> bytes:
+    data = bytearray()
+    async for part in response.content.iter_any():
+        data += part
+        if len(data) > _LARGEST:
+            response.close()
+            raise PlatformError(f"the Kubernetes API server's answer about {where} has more than {_LARGEST >> 20} MiB")
+    return bytes(data)
+
+
+class _NotFound(PlatformError):  # noqa: N818 -- as in errors.py
+    """There is no such object."""
+
+
+def _answer(status: int, data: bytes, method: str, where: str) -> Object:
+    """The object in an answer.
+
+    Raises:
+        PlatformError: it is a refusal.
+    """
+    try:
+        found = json.loads(data) if data else {}
+    except (ValueError, RecursionError):
+        found = None
+    if status < 300 and isinstance(found, dict):  # noqa: PLR2004 -- HTTP's own number
+        return found
+    message = str(found.get("message", "")) if isinstance(found, dict) else ""
+    message = _said(message or data[:200].decode(errors="replace")) or f"HTTP {status}"
+    match status:
+        case 401:
+            raise PlatformForbidden(
+                f"the Kubernetes API server does not accept our credentials: {message}; log in again, or choose "
+                "another kubeconfig or context"
+            )
+        case 403:
+            raise PlatformForbidden(forbidden(message))
+        case 404:
+            raise _NotFound(f"the Kubernetes API server knows no {where}: {message}")
+        case 409:
+            raise PlatformConflict(f"{where} was changed by something else at the same time: {message}")
+        case _ if status in {410, 429} or status >= 500 or status < 300:  # noqa: PLR2004 -- HTTP's own numbers
+            raise PlatformUnavailable(f"the Kubernetes API server cannot answer now (HTTP {status}): {message}")
+    raise PlatformError(f"the Kubernetes API server refuses {method} {where} (HTTP {status}): {message}")
+
+
+def forbidden(message: str) -> str:
+    """The API server's refusal, as a sentence that names the missing permission."""
+    match = _FORBIDDEN.search(message)
+    if not match:
+        return f"the Kubernetes API server forbids that: {message}; grant it with a Role and a RoleBinding"
+    user, verb, resource, group, namespace = match.group("user", "verb", "resource", "group", "namespace")
+    where = f'in namespace "{namespace}"' if namespace else "in the whole cluster"
+    kind = "a Role and a RoleBinding" if namespace else "a ClusterRole and a ClusterRoleBinding"
+    return f'user {user} may not {verb} {resource} (API group "{group}") {where}; grant it with {kind}'
+
+
+def _page(page: Object, where: str) -> tuple[list[Object], str]:
+    """The objects of one page of a list, and where it goes on.
+
+    Raises:
+        PlatformUnavailable: it is no list.
+    """
+    objects, metadata = page.get("items") or [], page.get("metadata") or {}
+    if not isinstance(objects, list) or not all(isinstance(each, dict) for each in objects):
+        raise PlatformUnavailable(f"the Kubernetes API server answers with something else than a list of {where}")
+    return objects, str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+
+
+def _said(text: str) -> str:
+    """What somebody else says, in one line of bounded length that changes no terminal."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def _away(host: str, error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        reason = "it did not answer in time"
+    else:
+        cause = getattr(error, "os_error", error)  # aiohttp's words about it are for programmers
+        number = getattr(cause, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else _said(str(error)) or type(error).__name__
+    return f"the Kubernetes API server at {host} cannot be reached: {reason}"
+
+
+def selector(labels: Mapping[str, str] | None, expressions: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """A label selector of an object's spec, as the API's `labelSelector` parameter."""
+    parts = [f"{name}={value}" for name, value in (labels or {}).items()]
+    for each in expressions or ():
+        key, values = each.get("key"), ",".join(each.get("values") or [])
+        match each.get("operator"):
+            case "In":
+                parts.append(f"{key} in ({values})")
+            case "NotIn":
+                parts.append(f"{key} notin ({values})")
+            case "Exists":
+                parts.append(f"{key}")
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+    return ",".join(parts)
