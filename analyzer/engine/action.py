@@ -2,25 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from analyzer.engine.guards import hold
-from analyzer.errors import CanaryError
+from analyzer.engine.ports import Ports
+from analyzer.errors import CanaryError, PlatformUnavailable
 from analyzer.model.event import Acted, Decided, Held, Intended
 from analyzer.model.plan import Plan
 from analyzer.model.report import Guard
 from analyzer.model.target import Deployment, Intent, Receipt
 
-if TYPE_CHECKING:
-    from analyzer.engine.runner import Ports
-
+PATIENCE = 120.0
+"""Seconds that a platform which cannot be reached is waited for before it counts as unknown: an API server that is
+restarted is away for less."""
 LOOKS = 5
-"""How often the platform is asked before it counts as unknown."""
+"""How often a platform that can be reached is asked, if it does not say what is deployed."""
 PAUSE = 2.0
-"""Seconds between two of these looks."""
+"""Seconds between two looks."""
 
 
-async def carry_out(plan: Plan, decided: Decided, ports: "Ports") -> AsyncIterator[Held | Intended | Acted]:
+async def carry_out(plan: Plan, decided: Decided, ports: Ports) -> AsyncIterator[Held | Intended | Acted]:
     """The events of one act, each to be kept before the next is asked for: Held, or Intended and then Acted."""
     if not plan.acting:
         return
@@ -46,19 +46,21 @@ async def carry_out(plan: Plan, decided: Decided, ports: "Ports") -> AsyncIterat
     yield Acted(at=ports.clock.now(), receipt=receipt)
 
 
-async def _look(ports: "Ports") -> Deployment | str:
-    trouble = ""
-    for attempt in range(LOOKS):
-        if attempt:
-            await ports.clock.sleep(PAUSE)
+async def _look(ports: Ports) -> Deployment | str:
+    give_up, refusals = ports.clock.now() + PATIENCE, 0
+    while True:
         try:
             return await ports.platform.look()
-        except CanaryError as error:
+        except PlatformUnavailable as error:
             trouble = str(error)
-    return trouble
+        except CanaryError as error:
+            trouble, refusals = str(error), refusals + 1
+        if refusals >= LOOKS or ports.clock.now() >= give_up:
+            return trouble
+        await ports.clock.sleep(PAUSE)
 
 
-async def _take_back(intent: Intent, ports: "Ports") -> Receipt:
+async def _take_back(intent: Intent, ports: Ports) -> Receipt:
     try:
         return await ports.platform.take_back(intent)
     except CanaryError as error:

@@ -11,6 +11,7 @@ from analyzer.judge.assessment import Assessment
 from analyzer.model.event import (
     Acted,
     Decided,
+    Dropped,
     Ended,
     Event,
     Extended,
@@ -18,12 +19,13 @@ from analyzer.model.event import (
     HistoryRead,
     Intended,
     Planned,
+    Regrouped,
     Troubled,
     Verified,
     WindowRead,
 )
-from analyzer.model.plan import Plan
-from analyzer.model.reading import Absence, Cursor, Events, Missing, Reading, Targets
+from analyzer.model.plan import PODS, Plan, SideMatchers
+from analyzer.model.reading import Absence, Cursor, Events, Missing, Pods, Reading, Targets
 from analyzer.model.report import Verdict
 
 
@@ -35,7 +37,7 @@ class Progress:
     cursor: Cursor | None = None
     windows: int = 0
     with_data: int = 0
-    first_bad: float | None = None  # start of the first window with bad events of the canary
+    first_bad: float | None = None  # start of the first window with bad events of the canary, or its pods in trouble
     trouble: Troubled | None = None
     refused: str = ""  # the source's own words, if it refuses this metric for good
 
@@ -49,6 +51,7 @@ class Analysis:
     progress: dict[str, Progress]
     deadline_at: float
     as_of: float
+    sides: SideMatchers | None = None  # the newest, where the pods of the sides have changed since the plan
     serving_since: float | None = None  # start of the first window in which the canary had data
     platform_trouble: Troubled | None = None
     extended: bool = False
@@ -83,10 +86,11 @@ def begin(planned: Planned) -> Analysis:
         progress={query.metric: Progress(read_to=plan.upgraded_at) for query in plan.queries},
         deadline_at=plan.upgraded_at + schedule.deadline,
         as_of=planned.at,
+        warnings=plan.notes,
     )
 
 
-def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR0911 -- one return for each kind of event
+def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR0911, PLR0912 -- one for each kind of event
     """The analysis after one more event.
 
     Raises:
@@ -98,17 +102,20 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
             return _hear(analysis, event)
         case HistoryRead():
             return _learn(analysis, event)
+        case Regrouped():
+            return replace(analysis, sides=event.sides)
         case Troubled():
             return _note_trouble(analysis, event)
         case Extended():
             return replace(analysis, deadline_at=event.deadline_at, extended=True)
         case Decided():
-            passed_at = event.at if event.verdict == Verdict.PASS else analysis.passed_at
-            return replace(analysis, decided=event, passed_at=passed_at)
+            return _conclude(analysis, event)
         case Held():
             return replace(analysis, held=event)
         case Intended():
             return replace(analysis, intended=event)
+        case Dropped():
+            return replace(analysis, intended=None)
         case Acted():
             return replace(analysis, acted=event)
         case Verified():
@@ -117,6 +124,15 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
             return replace(analysis, ended=event)
         case Planned():
             raise ValueError("an analysis is planned once")
+
+
+def _conclude(analysis: Analysis, event: Decided) -> Analysis:
+    if event.verdict == Verdict.PASS:
+        return replace(analysis, decided=event, passed_at=event.at)
+    if event.verdict == Verdict.FAIL:  # at the deadline a failure is the deadline's own, and not yet in the assessment
+        closed = judge.at_deadline(analysis.assessment, analysis.deadline_at)
+        return replace(analysis, decided=event, assessment=closed)
+    return replace(analysis, decided=event)
 
 
 def _learn(analysis: Analysis, event: HistoryRead) -> Analysis:
@@ -133,7 +149,7 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
         return analysis  # a metric that no rule uses, or a window heard already
     has_data = not isinstance(reading.canary, Missing)
     first_bad = before.first_bad
-    if first_bad is None and isinstance(reading.canary, Events) and reading.canary.bad > 0:
+    if first_bad is None and _is_bad(reading):
         first_bad = reading.window.start
     progress = Progress(
         read_to=reading.window.end,
@@ -156,8 +172,9 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
     if analysis.acted is not None:
         return _hear_after_act(analysis, reading)
     # A canary that has not served yet is warmed up from the upgrade on: what it lacks is told, its health is judged.
+    # That of its pods at once: they say so themselves when they only need time.
     warm_at = (serving_since or analysis.plan.upgraded_at) + analysis.plan.rule_set.spec.schedule.warmup
-    if reading.window.start < warm_at:
+    if reading.window.start < warm_at and not isinstance(reading.canary, Pods):
         return analysis
     return replace(analysis, assessment=judge.advance(analysis.assessment, reading))
 
@@ -168,10 +185,19 @@ def _refusal(reading: Reading) -> str:
     return refusals[0] if refusals else ""
 
 
+def _is_bad(reading: Reading) -> bool:
+    match reading.canary:
+        case Events() as events:
+            return events.bad > 0
+        case Pods() as pods:
+            return bool(pods.troubles or pods.overdue)
+    return False
+
+
 def _serves(reading: Reading) -> bool:
     side = reading.canary
     match side:
-        case Missing():
+        case Missing() | Pods():  # pods serve once a metric says so
             return False
         case Events():
             return side.total > 0
@@ -202,13 +228,20 @@ def _note_trouble(analysis: Analysis, event: Troubled) -> Analysis:
 
 def never_answered(analysis: Analysis) -> Troubled | None:
     """The trouble, if no metric has been read even once: then nothing could be analysed at all."""
-    if any(progress.windows for progress in analysis.progress.values()):
+    asked = _asked(analysis)
+    if any(progress.windows for progress in asked):
         return None
-    troubles = [progress.trouble for progress in analysis.progress.values() if progress.trouble]
+    troubles = [progress.trouble for progress in asked if progress.trouble]
     return troubles[0] if troubles else None
 
 
 def refused(analysis: Analysis) -> str:
     """The server's own words, if every metric is refused for good; else empty."""
-    details = [progress.refused for progress in analysis.progress.values()]
+    details = [progress.refused for progress in _asked(analysis)]
     return details[0] if details and all(details) else ""
+
+
+def _asked(analysis: Analysis) -> list[Progress]:
+    """What an analysis stands on: the metrics; its pods alone only where nothing else is asked."""
+    metrics = [analysis.progress[query.metric] for query in analysis.plan.queries if query.kind != PODS]
+    return metrics or list(analysis.progress.values())

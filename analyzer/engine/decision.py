@@ -2,6 +2,7 @@
 
 from analyzer.engine.analysis import Analysis, never_answered, refused
 from analyzer.judge import assessment as judge
+from analyzer.judge.assessment import Assessment
 from analyzer.model.event import Decided, Extended
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Verdict
@@ -17,6 +18,14 @@ ACTION_ON_FAIL = {
 }
 
 
+FAILED = "failed"
+"""The status of a revision whose pods or hooks were waited for in vain."""
+
+
+def _on_fail(analysis: Analysis) -> ActionKind:
+    return ACTION_ON_FAIL[analysis.plan.rule_set.spec.on_fail]
+
+
 def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their order
     analysis: Analysis, now: float
 ) -> Decided | Extended | None:
@@ -30,12 +39,11 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
         return None  # a pass whose watch was ended by a newer upgrade
     standing = judge.standing(analysis.assessment)
     if standing == Standing.FAIL:
-        action = ACTION_ON_FAIL[analysis.plan.rule_set.spec.on_fail]
-        return Decided(at=now, verdict=Verdict.FAIL, reason=judge.reason_to_fail(analysis.assessment), action=action)
+        return _failed(analysis, analysis.assessment, now)
     if analysis.decided is not None:
         return None  # a pass that is being watched
-    if analysis.plan.deployment.unchanged:
-        return _passed(now, "nothing to compare: the upgrade changes no pod template")
+    if (known := _known_beforehand(analysis, now)) is not None:
+        return known
     if refusal := refused(analysis):
         reason = f"could not analyse: every query is refused: {refusal}"
         return Decided(at=now, verdict=Verdict.ERROR, reason=reason, action=ActionKind.NONE)
@@ -44,7 +52,19 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
     if standing == Standing.PASS and read_to >= analysis.plan.upgraded_at + schedule.minimum:
         return _passed(now, judge.reason_to_pass(analysis.assessment))
     if now >= analysis.deadline_at and (analysis.read_all or _is_out_of_patience(analysis, now)):
-        return _at_deadline(analysis, now)
+        return _not_ready(analysis, now) or _at_deadline(analysis, now)
+    return None
+
+
+def _known_beforehand(analysis: Analysis, now: float) -> Decided | None:
+    """The verdict where nothing needs to be read for it."""
+    deployment = analysis.plan.deployment
+    current = deployment.current
+    if current.status == FAILED:
+        reason = f"revision {current.number} was not brought out whole: {current.description or current.status}"
+        return Decided(at=now, verdict=Verdict.FAIL, reason=reason, action=_on_fail(analysis))
+    if deployment.unchanged:
+        return _passed(now, "nothing to compare: the upgrade changes no pod template")
     return None
 
 
@@ -59,6 +79,17 @@ def _is_out_of_patience(analysis: Analysis, now: float) -> bool:
 
 def _passed(now: float, reason: str) -> Decided:
     return Decided(at=now, verdict=Verdict.PASS, reason=reason, action=ActionKind.NONE)
+
+
+def _failed(analysis: Analysis, assessment: Assessment, now: float) -> Decided:
+    action = ACTION_ON_FAIL[analysis.plan.rule_set.spec.on_fail]
+    return Decided(at=now, verdict=Verdict.FAIL, reason=judge.reason_to_fail(assessment), action=action)
+
+
+def _not_ready(analysis: Analysis, now: float) -> Decided | None:
+    """A fail, if pods of the canary are not ready now that the deadline has come: no extension waits for them."""
+    closed = judge.at_deadline(analysis.assessment, analysis.deadline_at)
+    return _failed(analysis, closed, now) if closed.failed else None
 
 
 def _at_deadline(analysis: Analysis, now: float) -> Decided | Extended:

@@ -1,9 +1,12 @@
 """Reasons not to act, checked when the analysis starts and again right before acting. Pure: the platform is asked
 by the caller."""
 
+from collections.abc import Iterator
+
 from analyzer.model.event import Held
+from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.plan import Plan
-from analyzer.model.report import Guard
+from analyzer.model.ruleset import OnFail, OnInconclusive
 from analyzer.model.target import ActionKind, Deployment
 
 
@@ -19,20 +22,37 @@ def superseding(plan: Plan, now: Deployment) -> str:
 
 def hold(plan: Plan, now: Deployment, at: float, *, actions_on: bool) -> Held | None:
     """The first guard that speaks against acting on this plan, or None. `now` is what the platform says now."""
-    target, analysed = plan.deployment.target, plan.deployment.current
     if not actions_on:
         return Held(at=at, guard=Guard.STOPPED, reason="actions are switched off (CANARY_ACTIONS=off)")
+    first = next(_obstacles(plan, now), None)
+    return Held(at=at, guard=first.guard, reason=first.reason) if first else None
+
+
+def _obstacles(plan: Plan, now: Deployment) -> Iterator[Obstacle]:
+    target, analysed = plan.deployment.target, plan.deployment.current
     if reason := superseding(plan, now):
-        return Held(at=at, guard=Guard.SUPERSEDED, reason=reason)
+        yield Obstacle(guard=Guard.SUPERSEDED, reason=reason)
     if now.current.digest != analysed.digest:
         reason = f"the manifest of {target} revision {analysed.number} is not the one that was analysed"
-        return Held(at=at, guard=Guard.CHANGED, reason=reason)
+        yield Obstacle(guard=Guard.CHANGED, reason=reason)
     if now.is_way_back:
         reason = f"revision {analysed.number} is itself a rollback, and a rollback is never rolled back"
-        return Held(at=at, guard=Guard.ONCE, reason=reason)
+        yield Obstacle(guard=Guard.ONCE, reason=reason)
+    if now.claimed_by not in {"", plan.id}:
+        reason = f"analysis {now.claimed_by} has begun to take revision {analysed.number} back, and it is done once"
+        yield Obstacle(guard=Guard.ONCE, reason=reason)
     if now.wanted is None:
-        return Held(at=at, guard=Guard.NO_WAY_BACK, reason=now.no_way_back or "there is no revision to go back to")
-    return None
+        yield Obstacle(guard=Guard.NO_WAY_BACK, reason=now.no_way_back or "there is no revision to go back to")
+    yield from now.obstacles
+
+
+def foreseen(plan: Plan) -> tuple[str, ...]:
+    """What would hold the action as things are at the start: told then, for a verdict is still worth having."""
+    deployment, spec = plan.deployment, plan.rule_set.spec
+    acts = spec.on_fail != OnFail.NONE or spec.on_inconclusive == OnInconclusive.ROLLBACK
+    if not acts or deployment.is_way_back or deployment.unchanged:
+        return ()
+    return tuple(each.reason for each in deployment.obstacles)
 
 
 def preflight(plan: Plan, *, needs_way_back: bool) -> str:

@@ -1,6 +1,7 @@
 """What the engine needs from outside: small protocols, implemented by adapters that know nothing of each other."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from analyzer.model.event import Event
@@ -27,10 +28,10 @@ class Source(Protocol):
     """Where readings come from."""
 
     def query(self, name: str, metric: Metric | None, sides: SideMatchers) -> Query:
-        """Render every query of a metric at once (`metric` None: the health of the scrape targets).
+        """Render every query of a metric at once (`metric` None: the health of what is named).
 
         Raises:
-            UsageError: the metric or the matchers cannot be asked for; the sentence says why and what instead.
+            UsageError: the metric or the matchers cannot be asked for here; the sentence says why and what instead.
         """
         ...
 
@@ -76,6 +77,16 @@ class Platform(Protocol):
         """Do it, and say what came of it. A failed attempt is a receipt that says so, not an exception."""
         ...
 
+    async def settle(self, intent: Intent) -> Receipt | None:
+        """What became of an act that was begun by a process that is no more; None if it never came to be.
+
+        An act that was cut off is finished. One of which nothing can be known is a receipt that says so.
+
+        Raises:
+            PlatformUnavailable: it cannot be asked now.
+        """
+        ...
+
 
 class Record(Protocol):
     """Keeps every event of an analysis, in order."""
@@ -91,3 +102,15 @@ class Observer(Protocol):
     def changed(self, report: Callable[[], Report], event: Event) -> None:
         """Something happened; `report` makes the report as it stands after this event, for those who want it."""
         ...
+
+
+@dataclass
+class Ports:
+    """What one analysis works with."""
+
+    source: Source
+    platform: Platform
+    record: Record
+    observer: Observer
+    clock: Clock
+    actions_on: bool = True

@@ -3,6 +3,7 @@
 from analyzer.engine.analysis import Analysis
 from analyzer.judge import assessment as judge
 from analyzer.model.event import Verified
+from analyzer.model.plan import HEALTH_OF_PODS
 from analyzer.model.units import show_duration
 
 PATIENCE = 120.0
@@ -26,7 +27,7 @@ def verify(analysis: Analysis, now: float) -> Verified | None:
     if not acted.receipt.ok:
         return Verified(at=now, recovered=False, reason=acted.receipt.detail)
     culprits = judge.culprits(analysis.assessment)
-    metrics = sorted({metric for _, metric in culprits}) or sorted(analysis.progress)
+    metrics = sorted({metric for _, metric in culprits}) or _without_culprit(analysis)
     readings = {reading.metric: reading for reading in analysis.after_act}
     answers = {
         metric: judge.recovered(analysis.assessment, readings[metric]) if metric in readings else None
@@ -50,6 +51,11 @@ def verify(analysis: Analysis, now: float) -> Verified | None:
         reason = f"no recovery was seen within {waited}: {'; '.join(part for part in parts if part)}"
         return Verified(at=now, recovered=False, reason=reason)
     return None
+
+
+def _without_culprit(analysis: Analysis) -> list[str]:
+    """What must look good where no rule has failed: the pods, whose revision did not come out whole; or all."""
+    return [HEALTH_OF_PODS] if HEALTH_OF_PODS in analysis.progress else sorted(analysis.progress)
 
 
 def _first_bad(analysis: Analysis, metrics: list[str]) -> float:

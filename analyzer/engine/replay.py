@@ -9,6 +9,7 @@ from analyzer.errors import RecordError
 from analyzer.model.event import (
     Acted,
     Decided,
+    Dropped,
     Ended,
     Event,
     Extended,
@@ -49,7 +50,7 @@ def judge_again(events: Sequence[Event]) -> Report:
             recorded = event if isinstance(event, Decided) else recorded
             analysis = _decide(analysis, event.at)
             continue
-        if isinstance(event, Held | Intended | Acted | Verified) and not _agree(analysis, recorded):
+        if isinstance(event, Held | Intended | Dropped | Acted | Verified) and not _agree(analysis, recorded):
             continue
         analysis = _decide(advance(analysis, event), event.at)
     again = report(analysis)

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from analyzer.engine import action, recovery
-from analyzer.engine.analysis import Analysis, Progress, advance, begin
+from analyzer.engine import action, recovery, regrouping, resumption
+from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.decision import decide, is_over
 from analyzer.engine.guards import superseding
-from analyzer.engine.ports import Clock, Observer, Platform, Record, Source
+from analyzer.engine.planning import PODS
+from analyzer.engine.ports import Ports
 from analyzer.engine.summary import report
-from analyzer.errors import PlatformError, QueryRefused, SourceError, SourceUnavailable
-from analyzer.model.event import Ended, Event, Held, HistoryRead, Planned, Troubled, WindowRead
+from analyzer.errors import NoRelease, PlatformError, QueryRefused, SourceError, SourceUnavailable
+from analyzer.model.event import Dropped, Ended, Event, Held, HistoryRead, Planned, Regrouped, Troubled, WindowRead
 from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import Absence, History, Window
 from analyzer.model.report import Guard, Report
@@ -20,33 +20,33 @@ from analyzer.model.target import ActionKind
 LONGEST_PAUSE = 5.0
 """Seconds between two tries of a source that is away, at most; the first tries come sooner."""
 LOOKS_AWAY = 15.0
-"""Seconds between two looks at the platform while the analysis runs."""
-
-
-@dataclass
-class Ports:
-    """What one analysis works with."""
-
-    source: Source
-    platform: Platform
-    record: Record
-    observer: Observer
-    clock: Clock
-    actions_on: bool = True
+"""Seconds between two looks at the platform while the analysis runs, at most."""
+HEALTH_EVERY = 5.0
+"""Seconds between two looks at the health of pods, at most: a crash loop needs no request to be seen."""
 
 
 class Runner:
-    """Runs one analysis to its end; `run` returns the final report, also when it is cancelled."""
+    """Runs one analysis to its end; `run` returns the final report, also when it is cancelled.
 
-    def __init__(self, plan: Plan, ports: Ports) -> None:
+    `past` are the events that the record has already: an analysis whose process was ended goes on from there.
+
+    Raises:
+        RecordError: the past does not begin with a plan.
+    """
+
+    def __init__(self, plan: Plan, ports: Ports, past: Sequence[Event] = ()) -> None:
         self._plan = plan
         self._ports = ports
         self._analysis: Analysis | None = None
         self._lags: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
         self._try_again_at: dict[str, float] = {}
-        self._looked_at = plan.started_at
+        self._looked_at = self._last_at = plan.started_at
         self._unlearned = {query.metric: query for query in plan.queries}
+        if past:
+            self._analysis = resumption.restored(past)
+            self._unlearned = resumption.unlearned(self._analysis, past)
+            self._last_at = past[-1].at
 
     @property
     def analysis(self) -> Analysis:
@@ -61,7 +61,12 @@ class Runner:
 
     async def run(self, cause_of_stop: asyncio.Future[str] | None = None) -> Report:
         """Run to the end. When `cause_of_stop` is set, stop at the next safe point: an act is never cut in half."""
-        await self._append(Planned(at=self._ports.clock.now(), plan=self._plan))
+        if self._analysis is None:
+            await self._append(Planned(at=self._ports.clock.now(), plan=self._plan))
+        elif self._analysis.ended is not None:
+            return report(self._analysis)
+        else:
+            await self._resume()
         work = asyncio.ensure_future(self._work())
         work.add_done_callback(_look_at)
         waits: set[asyncio.Future[None] | asyncio.Future[str]] = {work}
@@ -78,6 +83,17 @@ class Runner:
         if not work.cancelled():
             work.result()  # an error in the work is the caller's to see
         return report(self.analysis)
+
+    async def _resume(self) -> None:
+        """Go on: a decision that was not recorded any more follows from the last event, as in a replay; what became of
+        an act that was begun, the platform knows."""
+        self._lags = await resumption.lags(self._learned, self._interval, self._ports)
+        missed = decide(self.analysis, self._last_at)
+        if missed is not None:
+            await self._append(missed)
+        if self.analysis.intended is not None and self.analysis.acted is None:
+            acted = await resumption.settle(self.analysis, self._ports)
+            await self._append(acted or Dropped(at=self._now))
 
     async def _stop(self, work: asyncio.Future[None]) -> None:
         """Let a running act end; cancel everything else."""
@@ -129,7 +145,8 @@ class Runner:
     async def _read_history(self, query: Query) -> tuple[HistoryRead | Troubled, ...]:
         """The baseline's past of a metric, before its first window: the prior is frozen by it."""
         upgraded_at = self._plan.upgraded_at
-        span = Window(start=upgraded_at - self._plan.rule_set.spec.schedule.baseline, end=upgraded_at)
+        end = min(upgraded_at, self._plan.deployment.served_until or upgraded_at)
+        span = Window(start=end - self._plan.rule_set.spec.schedule.baseline, end=end)
         try:
             self._lags[query.metric] = await self._ports.source.lag(query)
             history = await self._ports.source.history(query, span, self._interval)
@@ -148,8 +165,14 @@ class Runner:
 
     async def _read(self, query: Query, window: Window) -> tuple[WindowRead | Troubled]:
         cursor = self.analysis.progress[query.metric].cursor
+        sides = regrouping.sides_of(self.analysis, query)
+        if self.analysis.acted is None and sides.told_since is not None and window.start < sides.told_since:
+            # Without a cursor counting begins anew: what this window counted is not carried into the next.
+            return (WindowRead(at=self._now, reading=regrouping.mixed(query.metric, window)),)
+        sides = sides.beginning(window.start) if self.analysis.acted is None else sides.afterwards
         try:
-            reading, cursor = await self._ports.source.read(query, window, cursor)
+            asked = query.model_copy(update={"sides": sides})
+            reading, cursor = await self._ports.source.read(asked, window, cursor)
         except SourceError as error:
             return (self._trouble(query.metric, error),)
         self._forget_trouble(query.metric)
@@ -166,8 +189,10 @@ class Runner:
         self._pauses.pop(metric, None)
         self._try_again_at.pop(metric, None)
 
-    def _next_window(self, progress: Progress) -> Window:
-        end = progress.read_to + self._interval
+    def _next_window(self, query: Query) -> Window:
+        progress = self.analysis.progress[query.metric]
+        length = min(self._interval, HEALTH_EVERY) if query.kind == PODS else self._interval
+        end = progress.read_to + length
         if self.analysis.decided is None and progress.read_to < self.analysis.deadline_at:
             end = min(end, self.analysis.deadline_at)  # a shorter last window: nothing before the deadline is left out
         return Window(start=progress.read_to, end=end)
@@ -182,7 +207,7 @@ class Runner:
     def _due(self) -> Sequence[tuple[Query, Window]]:
         due = []
         for query in self._learned:
-            window = self._next_window(self.analysis.progress[query.metric])
+            window = self._next_window(query)
             ready_at = max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
             if ready_at <= self._now and self._may_read(window):
                 due.append((query, window))
@@ -192,14 +217,17 @@ class Runner:
         times = [
             max(window.end + self._lags.get(query.metric, 0.0), self._try_again_at.get(query.metric, 0.0))
             for query in self._learned
-            if self._may_read(window := self._next_window(self.analysis.progress[query.metric]))
+            if self._may_read(window := self._next_window(query))
         ]
         times += [self._try_again_at.get(query.metric, 0.0) for query in self._wanted_histories]
         return max(0.01, min([*times, self._now + self._interval]) - self._now)
 
     @property
     def _learned(self) -> Sequence[Query]:
-        """The metrics whose past is known, or known not to be had: their windows are read."""
+        """The metrics whose past is known, or known not to be had: their windows are read. After an act all of them:
+        what is read then is not compared with a past."""
+        if self.analysis.acted is not None:
+            return self._plan.queries
         return [query for query in self._plan.queries if query.metric not in self._unlearned]
 
     async def _decide(self) -> None:
@@ -211,16 +239,27 @@ class Runner:
     async def _look_at_platform(self) -> None:
         """Has a newer upgrade taken the subject away? A platform that is away is asked again at the next look."""
         analysis = self.analysis
-        if self._now < self._looked_at + LOOKS_AWAY or (analysis.decided is not None and not analysis.is_watching):
+        if self._now < self._looked_at + self._looks_away or (
+            analysis.decided is not None and not analysis.is_watching
+        ):
             return
         self._looked_at = self._now
         try:
             deployment = await self._ports.platform.look()
+        except NoRelease as error:
+            await self._append(Held(at=self._now, guard=Guard.SUPERSEDED, reason=str(error)))
+            return
         except PlatformError as error:
             await self._append(Troubled(at=self._now, metric="", why=Absence.UNREACHABLE, detail=str(error)))
             return
         if reason := superseding(self._plan, deployment):
             await self._append(Held(at=self._now, guard=Guard.SUPERSEDED, reason=reason))
+        elif (sides := regrouping.told_apart(self.analysis, deployment, self._now)) is not None:
+            await self._append(Regrouped(at=self._now, sides=sides))
+
+    @property
+    def _looks_away(self) -> float:
+        return min(LOOKS_AWAY, self._interval) if regrouping.is_rolling(self.analysis) else LOOKS_AWAY
 
     async def _act_and_verify(self) -> None:
         decided = self.analysis.decided

@@ -1,10 +1,11 @@
 """The report of an analysis as it stands: every output is made from it. Pure."""
 
 from analyzer.engine.analysis import Analysis
+from analyzer.engine.guards import foreseen
 from analyzer.judge import assessment as judge
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Action, ActionResult, Report, Verdict
-from analyzer.model.target import ActionKind
+from analyzer.model.target import ActionKind, Intent
 from analyzer.model.units import show_duration
 
 
@@ -50,7 +51,8 @@ def _action(analysis: Analysis) -> Action:
     if analysis.held is not None:
         return Action(kind=decided.action, result=ActionResult.HELD)
     if analysis.acted is None:
-        return Action(kind=decided.action, result=ActionResult.NONE)
+        begun = analysis.intended is not None
+        return Action(kind=decided.action, result=ActionResult.UNVERIFIED if begun else ActionResult.NONE)
     if not analysis.acted.receipt.ok:
         return Action(kind=decided.action, result=ActionResult.FAILED)
     recovered = analysis.verified is not None and analysis.verified.recovered
@@ -66,6 +68,8 @@ def _reason(analysis: Analysis) -> str:
         parts.append(
             f"not taken back: {analysis.held.reason}" if decided.action != ActionKind.NONE else analysis.held.reason
         )
+    if analysis.acted is None and analysis.intended is not None:
+        parts.append(f"{_intended(analysis.intended.intent)} was begun, and what came of it is not recorded")
     if analysis.acted is not None:
         parts.append(analysis.acted.receipt.detail)
         if analysis.verified is not None and analysis.acted.receipt.ok:
@@ -76,11 +80,15 @@ def _reason(analysis: Analysis) -> str:
     if (
         analysis.ended is not None
         and analysis.ended.cause
-        and (analysis.acted is None)
+        and analysis.intended is None
         and decided.action != ActionKind.NONE
     ):
         parts.append(f"stopped by {analysis.ended.cause} before anything was done")
     return "; ".join(parts)
+
+
+def _intended(intent: Intent) -> str:
+    return f"a {intent.kind.value}" + (f" to revision {intent.to_revision.number}" if intent.to_revision else "")
 
 
 def _unfinished(analysis: Analysis) -> str:
@@ -103,6 +111,11 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
         notes.append(f"messages: {', '.join(names)} not told: only the caller of this analysis is")
     if analysis.platform_trouble is not None:
         notes.append(f"the platform could not be asked at times: {analysis.platform_trouble.detail}")
+    if not passed:
+        held = analysis.held.reason if analysis.held else ""
+        obstacles = [reason for reason in foreseen(analysis.plan) if reason != held]
+        notes += [f"when it started, this spoke against taking it back: {reason}" for reason in obstacles]
+    notes += analysis.plan.deployment.cautions
     if analysis.plan.deployment.is_way_back:
         notes.append(
             f"revision {analysis.plan.deployment.current.number} is itself a rollback: it will not be rolled back"

@@ -14,5 +14,7 @@ gauging     the values of a gauge's series into the level of a side
 endpoint    one /metrics endpoint, read once
 prometheus  the source that asks a server with the Prometheus HTTP API
 scrape      the source that reads /metrics endpoints itself
+pods        the health of pods, as whoever knows them tells it
+combined    metrics from one source and the health of pods from another
 recording   the source that gives again what an analysis has recorded
 """

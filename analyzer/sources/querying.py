@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from analyzer.model.plan import Query, SideMatchers
+from analyzer.errors import UsageError
+from analyzer.model.plan import HEALTH_OF_PODS, Query, SideMatchers
 from analyzer.model.ruleset import Comparison, GaugeMetric, HistogramMetric, Metric, Promql, RatioMetric, Series, Unit
 from analyzer.sources.promql import (
     Matcher,
@@ -48,14 +49,15 @@ class Asked:
 def live_sides(sides: SideMatchers) -> dict[str, tuple[Matcher, ...]]:
     """The matchers of each side that is read window by window: before-after has its baseline in history alone."""
     read = {CANARY: parse_matchers(sides.canary)}
-    if sides.baseline is not None and sides.comparison == Comparison.SIDE_BY_SIDE:
+    if sides.baseline is not None and sides.comparison != Comparison.BEFORE_AFTER:
         read[BASELINE] = parse_matchers(sides.baseline)
     return read
 
 
 def past_matchers(sides: SideMatchers) -> tuple[Matcher, ...]:
     """The matchers of the baseline's past: its own, or where it has none the canary's before the upgrade."""
-    return parse_matchers(sides.canary if sides.baseline is None else sides.baseline)
+    own = sides.baseline if sides.past is None else sides.past
+    return parse_matchers(sides.canary if own is None else own)
 
 
 def ask(selector: Selector, sides: dict[str, tuple[Matcher, ...]]) -> tuple[Asked, ...]:
@@ -90,6 +92,8 @@ def make_query(name: str, metric: Metric | None, sides: SideMatchers) -> Query:
     live_sides(sides)
     past_matchers(sides)  # both parse, or this is where the user is told
     match metric:
+        case None if name == HEALTH_OF_PODS:
+            raise UsageError("nothing here tells of pods")
         case None:
             query = Query(metric=name, kind=TARGETS, selectors={UP: UP, STARTED: STARTED}, sides=sides)
         case RatioMetric():

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from analyzer.errors import UsageError
 from analyzer.model.event import Event, HistoryRead, Planned, WindowRead
-from analyzer.model.plan import Query, SideMatchers
+from analyzer.model.plan import HEALTH_OF_PODS, Query, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Missing, Reading, Window
 from analyzer.model.ruleset import Metric
 from analyzer.sources.ledger import milliseconds
+from analyzer.sources.pods import pods_query
 from analyzer.sources.querying import live_sides, make_query
 
 _Definition = tuple[object, ...]
@@ -44,8 +46,13 @@ class RecordingSource:
         """The query as it would be sent to a Prometheus; see the port.
 
         Raises:
-            UsageError: an expression or a matcher cannot be used.
+            UsageError: an expression or a matcher cannot be used, or pods are asked for and were not looked at.
         """
+        if name == HEALTH_OF_PODS:
+            query = pods_query(name, sides)
+            if definition_of(query) not in self._names:
+                raise UsageError("nobody looked at pods when the recording was made")
+            return query
         return make_query(name, metric, sides)
 
     async def lag(self, query: Query) -> float:

@@ -9,7 +9,7 @@ import pytest
 from world import DEPLOYMENT, START, Clock, Platform, Record, Script, Sides, World, rates, revision, rule_set
 
 from analyzer.engine.replay import judge_again, judge_by, planned
-from analyzer.errors import PlatformUnavailable, SourceUnavailable
+from analyzer.errors import NoRelease, PlatformError, PlatformUnavailable, SourceUnavailable
 from analyzer.model.event import Acted, Decided, Held, Intended, Planned, Troubled, WindowRead
 from analyzer.model.judgement import Standing
 from analyzer.model.plan import Query
@@ -215,6 +215,14 @@ class TestGuards:
         assert report.held_by == Guard.SUPERSEDED
         assert world.clock.time < START + 100
 
+    def test_a_release_that_is_gone_stops_it(self) -> None:
+        gone = NoRelease("there is no release web")
+        world = World(rates(0.001, requests=30), platform=Platform(looks=[DEPLOYMENT, gone]))
+        report = world.run()
+        assert (report.verdict, report.held_by) == (Verdict.INCONCLUSIVE, Guard.SUPERSEDED)
+        assert "there is no release web" in report.reason
+        assert world.clock.time < START + 100
+
     def test_actions_switched_off(self) -> None:
         report = bad_release(actions_on=False).run()
         assert report.held_by == Guard.STOPPED
@@ -227,6 +235,23 @@ class TestGuards:
         assert report.held_by == Guard.UNKNOWN
         assert "the Kubernetes API cannot be reached" in report.reason
         assert not world.platform.intents
+
+    @pytest.mark.parametrize(
+        ("trouble", "looks", "acts"),
+        [
+            (PlatformUnavailable("connection refused"), 50, True),
+            (PlatformUnavailable("connection refused"), 200, False),
+            (PlatformError("garbage"), 4, True),
+            (PlatformError("garbage"), 30, False),
+        ],
+    )
+    def test_a_platform_that_is_away_is_waited_for_longer_than_one_that_refuses(
+        self, trouble: PlatformError, looks: int, *, acts: bool
+    ) -> None:
+        world = bad_release(platform=Platform(looks=[*[trouble] * looks, DEPLOYMENT]))
+        report = world.run()
+        assert bool(world.platform.intents) is acts
+        assert report.held_by == (None if acts else Guard.UNKNOWN)
 
     def test_a_dry_run_says_what_it_would_do(self) -> None:
         world = bad_release(acting=False)
@@ -386,6 +411,15 @@ class TestReplay:
         assert other.verdict != Verdict.FAIL
         assert other.action.kind == ActionKind.NONE
 
+    def test_a_recording_cut_off_during_the_act_says_that_nobody_knows(self) -> None:
+        world = bad_release()
+        world.run()
+        events = world.record.events
+        cut = [*events[: kinds(world.record).index("intended") + 1]]
+        again = judge_again(cut)
+        assert again.action.result == ActionResult.UNVERIFIED
+        assert again.reason.endswith("a rollback to revision 1 was begun, and what came of it is not recorded")
+
     def test_a_changed_reading_changes_the_verdict(self) -> None:
         """The decision in a recording is not believed: it is derived anew."""
         world = bad_release()
@@ -486,3 +520,31 @@ def test_a_past_that_never_comes_holds_up_neither_the_others_nor_the_end(rate: f
     else:
         assert "too heavy a query" in report.reason
     assert judge_again(world.record.events) == report
+
+
+class TestARevisionThatWasNotBroughtOut:
+    """What helm itself calls failed needs no reading to be a fail."""
+
+    FAILED = DEPLOYMENT.model_copy(
+        update={"current": revision(2, status="failed", description='Upgrade "web" failed: timed out')}
+    )
+
+    def world(self, *, up: int) -> World:
+        targets = Targets(up=up, down=2 - up, restarts=0)
+        rules = rule_set([{"health": "targets"}])
+        return World(
+            lambda _, __: (targets, None), rules, deployment=self.FAILED, platform=Platform(looks=[self.FAILED])
+        )
+
+    def test_it_is_taken_back_at_once_and_the_recovery_is_seen(self) -> None:
+        world = self.world(up=2)
+        report = world.run()
+        assert (report.verdict, report.action.result) == (Verdict.FAIL, ActionResult.DONE)
+        assert report.seconds_to_verdict == 0
+        assert 'revision 2 was not brought out whole: Upgrade "web" failed: timed out' in report.reason
+        assert judge_again(world.record.events).model_dump_json() == report.model_dump_json()
+
+    def test_a_service_that_stays_down_is_told(self) -> None:
+        report = self.world(up=0).run()
+        assert report.action.result == ActionResult.UNVERIFIED
+        assert "no recovery was seen" in report.reason

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from analyzer.engine.planning import plan_analysis
-from analyzer.engine.ports import Observer
-from analyzer.engine.runner import Ports, Runner
+from analyzer.engine.ports import Observer, Ports
+from analyzer.engine.runner import Runner
 from analyzer.errors import CanaryError, SourceUnavailable
 from analyzer.model.event import EVENT, Event
 from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Cursor, Events, History, Reading, Side, Window
 from analyzer.model.report import Report
-from analyzer.model.ruleset import Metric, RuleSet
+from analyzer.model.ruleset import Comparison, Metric, RuleSet
 from analyzer.model.target import Deployment, Intent, PlatformKind, Receipt, Revision, Target
 
 START = 1_800_000_000.0
@@ -91,6 +91,7 @@ class Source:
     away: Callable[[float], bool] = lambda _: False
     past: Script | None = None
     read_windows: list[Window] = field(default_factory=list)
+    read_sides: list[SideMatchers] = field(default_factory=list)
 
     def query(self, name: str, metric: Metric | None, sides: SideMatchers) -> Query:
         kind = {"RatioMetric": "ratio", "HistogramMetric": "histogram", "GaugeMetric": "gauge"}.get(
@@ -112,7 +113,10 @@ class Source:
         self._answer()
         assert cursor is None or cursor.read_to == window.start
         self.read_windows.append(window)
+        self.read_sides.append(query.sides)
         canary, baseline = self.script(query.metric, window)
+        if query.sides.comparison == Comparison.BEFORE_AFTER and query.sides.past is not None:
+            baseline = None
         reading = Reading(metric=query.metric, window=window, canary=canary, baseline=baseline)
         return reading, Cursor(read_to=window.end)
 
@@ -144,6 +148,14 @@ class Platform:
         if isinstance(answer, CanaryError):
             raise answer
         return answer
+
+    settled: Receipt | CanaryError | None = None
+
+    async def settle(self, intent: Intent) -> Receipt | None:  # noqa: ARG002 -- the port's
+        if isinstance(self.settled, CanaryError):
+            error, self.settled = self.settled, None
+            raise error
+        return self.settled
 
     async def take_back(self, intent: Intent) -> Receipt:
         self.intents.append(intent)
