@@ -1,4 +1,10 @@
 """What must not be lost.
 
-recording  every event of one analysis in a file, a line each
+recording   every event of one analysis in a file, a line each
+database    the way to SQLite or PostgreSQL; address, failure: its connections, its errors as sentences
+analyses    every analysis that was ordered: rows to find, events under a lease
+            (entry, finding, journal, leases, changes)
+record      the engine's record of one analysis, in a database
+audit       who did what
+schema      the tables; migrations: from any earlier schema to the present one
 """

@@ -1,0 +1,76 @@
+"""Lists of analyses, newest first, in pages that stay in place while new analyses come."""
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from analyzer.errors import UsageError
+from analyzer.store.entry import Entry, State, entry_of
+from analyzer.store.schema import ANALYSES
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which analyses; None: whatever it is. `since` (Unix seconds): ordered at that time or later."""
+
+    namespaces: Collection[str] | None = None
+    kind: str | None = None
+    name: str | None = None
+    state: State | None = None
+    verdict: str | None = None
+    since: float | None = None
+
+    @property
+    def conditions(self) -> Sequence[ColumnElement[bool]]:
+        """As SQL."""
+        columns = ANALYSES.c
+        equal = {
+            columns.kind: self.kind,
+            columns.name: self.name,
+            columns.state: self.state,
+            columns.verdict: self.verdict,
+        }
+        conditions = [column == value for column, value in equal.items() if value is not None]
+        if self.namespaces is not None:
+            conditions.append(columns.namespace.in_(sorted(self.namespaces)))
+        if self.since is not None:
+            conditions.append(columns.created_at >= self.since)
+        return conditions
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list. `cursor` brings the next one; None: this was the last."""
+
+    entries: Sequence[Entry]
+    cursor: str | None
+
+
+async def find(connection: AsyncConnection, filter_: Filter, after: str | None, limit: int) -> Page:
+    """One page."""
+    key = tuple_(ANALYSES.c.created_at, ANALYSES.c.id)
+    wanted = select(ANALYSES).where(*filter_.conditions)
+    if after is not None:
+        wanted = wanted.where(key < tuple_(*_place(after)))
+    wanted = wanted.order_by(ANALYSES.c.created_at.desc(), ANALYSES.c.id.desc()).limit(limit + 1)
+    entries = [entry_of(row) for row in (await connection.execute(wanted)).mappings()]
+    more = len(entries) > limit
+    entries = entries[:limit]
+    return Page(entries, _cursor(entries[-1]) if more else None)
+
+
+def _cursor(entry: Entry) -> str:
+    return base64.urlsafe_b64encode(json.dumps([entry.created_at, entry.id]).encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    try:
+        created_at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return float(created_at), str(id_)
+    except (ValueError, TypeError, binascii.Error):
+        raise UsageError("not a cursor of a list of analyses: take it from the page before, unchanged") from None
