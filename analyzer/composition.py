@@ -1,26 +1,32 @@
 """The composition root: the one place that knows which source, platform and store an analysis gets."""
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer import __version__
 from analyzer.engine.clock import SystemClock
 from analyzer.engine.guards import preflight
 from analyzer.engine.planning import plan_analysis
-from analyzer.engine.ports import Observer, Platform, Source
-from analyzer.engine.runner import Ports, Runner
-from analyzer.errors import NoWayBack, PlatformError, RuleSetError, UsageError
+from analyzer.engine.ports import Observer, Platform, Ports, Record, Source
+from analyzer.engine.runner import Runner
+from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSetError, UsageError
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
 from analyzer.model.plan import Plan
-from analyzer.model.ruleset import Comparison, OnFail, OnInconclusive, RuleSet, Sides
+from analyzer.model.ruleset import Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
+from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, bring_out
+from analyzer.platforms.verdict_record import VerdictRecord
 from analyzer.sources.checking import check_rule_set
+from analyzer.sources.combined import Combined
+from analyzer.sources.pods import PodSource
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.source import PrometheusSource
 from analyzer.sources.recording import RecordingSource
@@ -57,7 +63,9 @@ class AnalysisOrder:
     kubeconfig: Path | None = None
     context: str | None = None
     rollback_command: str | None = None
-    rollback_timeout: float = 300.0
+    rollback: RollbackOptions = field(default_factory=RollbackOptions)
+    to_revision: int | None = None
+    needs_ready_pods: bool = False
     acting: bool = True
     actions_on: bool = True
     record: Path | None = None
@@ -118,15 +126,22 @@ async def analysis(order: AnalysisOrder, observer: Observer, complain: Callable[
     rule_set = _with_sides(load_rules(order.rules, order.parameters), order)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        platform = _platform(order)
-        source: Source = await stack.enter_async_context(_source(order))
+        platform = await stack.enter_async_context(_platform(order))
+        metrics: Source = await stack.enter_async_context(_source(order))
+        source = Combined(metrics, PodSource(platform.health)) if isinstance(platform, Helm) else metrics
         deployment = await platform.look()
+        if order.needs_ready_pods:
+            rule_set = with_pods(rule_set)
         plan = make_plan(order, rule_set, deployment, source, clock.now())
-        record = (
+        if isinstance(platform, Helm) and plan.acting and needs_way_back(rule_set):
+            await _check_rights(platform, deployment, complain)
+        record: Record = (
             stack.enter_context(RecordingFile(order.record, f"canary-analyzer {__version__}", complain))
             if order.record
             else NoRecording()
         )
+        if isinstance(platform, Helm) and (verdicts := await platform.verdicts()) is not None:
+            record = VerdictRecord(record, verdicts, complain)
         yield Runner(plan, Ports(source, platform, record, observer, clock, order.actions_on))
 
 
@@ -139,11 +154,15 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
         UsageError: the sides cannot be told apart.
     """
     if deployment.in_progress:
+        target, wanted = deployment.target, deployment.wanted
+        where = f" --namespace {target.namespace}" if target.namespace else ""
+        by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted else ""
         raise PlatformError(
-            f"an operation on {deployment.target} is in progress ({deployment.in_progress}): wait for it to end; if "
-            "the program that began it was killed, roll back by hand first"
+            f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end; if the program "
+            f"that began it was killed, roll back by hand first{by_hand}"
         )
-    upgraded_at = order.wanted.since or (deployment.current.deployed_at or now)
+    # By the clock of helm's machine, which may be ahead of ours: what we see has happened.
+    upgraded_at = order.wanted.since or min(deployment.current.deployed_at or now, now)
     plan = plan_analysis(
         id=uuid.uuid4().hex[:12],
         rule_set=rule_set,
@@ -154,11 +173,43 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
         started_at=now,
         acting=order.acting,
     )
-    spec = rule_set.spec
-    needs_way_back = spec.on_fail != OnFail.NONE or spec.on_inconclusive == OnInconclusive.ROLLBACK
-    if reason := preflight(plan, needs_way_back=needs_way_back):
+    if reason := preflight(plan, needs_way_back=needs_way_back(rule_set)):
         raise NoWayBack(reason)
     return plan
+
+
+def needs_way_back(rule_set: RuleSet) -> bool:
+    """Whether a verdict may lead to going back."""
+    return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
+
+
+async def _check_rights(helm: Helm, deployment: Deployment, complain: Callable[[str], None]) -> None:
+    """Now, and not in the middle of an incident.
+
+    Raises:
+        PlatformForbidden: the way back would fail for want of rights.
+        NoWayBack: the cluster does not know a kind any more that the release has.
+    """
+    if deployment.unchanged or deployment.is_way_back:
+        return
+    try:
+        lacking = await helm.lacking(deployment)
+    except NoWayBack as error:
+        raise NoWayBack(f"the way back is impossible: {error}; to look without acting, add --dry-run") from error
+    except PlatformError as error:
+        complain(f"whether the rights for the way back are there could not be asked: {error}")
+        return
+    if lacking:
+        raise PlatformForbidden(f"the way back is impossible: {lacking}; to look without acting, add --dry-run")
+
+
+def with_pods(rule_set: RuleSet) -> RuleSet:
+    """The rule set, with the health of the pods among its rules."""
+    rules = rule_set.spec.rules
+    if any(isinstance(rule, HealthRule) and rule.health == "pods" for rule in rules):
+        return rule_set
+    added = (*rules, HealthRule(health="pods"))
+    return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"rules": added})})
 
 
 def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
@@ -178,22 +229,47 @@ def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
     return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"sides": sides})})
 
 
-def _platform(order: AnalysisOrder) -> Platform:
+@asynccontextmanager
+async def _platform(order: AnalysisOrder) -> AsyncIterator[Platform]:
     if order.target.kind == PlatformKind.COMMAND:
-        return Command(
+        yield Command(
             order.target,
             order.rollback_command or "",
             revision=Revision(number=order.wanted.revision),
             previous=Revision(number=order.wanted.previous),
-            time_limit=order.rollback_timeout,
+            time_limit=order.rollback.timeout,
         )
+        return
+    async with helm_release(order) as helm:
+        yield helm
+
+
+@asynccontextmanager
+async def helm_release(order: AnalysisOrder) -> AsyncIterator[Helm]:
+    """The Helm release of an order, with its cluster."""
     settings = HelmSettings(
         program=str(order.helm) if order.helm else "helm",
         kubeconfig=str(order.kubeconfig) if order.kubeconfig else None,
         context=order.context,
-        rollback=RollbackOptions(timeout=order.rollback_timeout),
+        rollback=order.rollback,
+        to_revision=order.to_revision,
     )
-    return Helm(order.target, settings)
+    context = order.context or os.environ.get("HELM_KUBECONTEXT") or None  # the one that helm takes
+    cluster = Cluster(ClusterSettings(kubeconfig=settings.kubeconfig, context=context))
+    try:
+        yield Helm(order.target, settings, cluster)
+    finally:
+        await cluster.close()
+
+
+async def upgrade_release(order: AnalysisOrder, upgrade: Upgrade) -> BroughtOut:
+    """Run helm upgrade for the order's release, to its end even when cancelled.
+
+    Raises:
+        PlatformError: helm failed and has changed nothing.
+    """
+    async with helm_release(order) as helm:
+        return await bring_out(helm.program, upgrade)
 
 
 @asynccontextmanager

@@ -10,7 +10,15 @@ CanaryError
 │   └── MalformedAnswer     what it answered is not what the Prometheus API promises
 ├── PlatformError           the platform (Helm, a command) did not do what was asked
 │   ├── PlatformUnavailable it cannot be reached now; try again
+│   ├── PlatformForbidden   it does not allow that; the sentence names the missing permission
+│   ├── PlatformConflict    something else has changed the object at the same time
+│   ├── NoRelease           there is no such release, or not that revision of it
 │   └── NoWayBack           there is no revision to go back to
+├── StoreError              the database did not do what was asked
+│   ├── StoreUnavailable    it cannot be reached or written now; try again
+│   │   └── StoreFull       its disk is full
+│   ├── LeaseLost           another process works on this analysis now, or it is over; stop
+│   └── NoAnalysis          there is no such analysis
 └── DemoError               a part of the demo could not be started
 """
 
@@ -87,8 +95,40 @@ class PlatformUnavailable(PlatformError):  # noqa: N818 -- as above
     """The platform cannot be reached now. Asking again later may help."""
 
 
+class PlatformForbidden(PlatformError):  # noqa: N818 -- as above
+    """The platform does not allow that. Asking again will not help until somebody grants it."""
+
+
+class PlatformConflict(PlatformError):  # noqa: N818 -- as above
+    """Something else has changed the same object in the meantime, or it is there already."""
+
+
+class NoRelease(PlatformError):  # noqa: N818 -- as above
+    """There is no such release, or not the revision of it that was asked for."""
+
+
 class NoWayBack(PlatformError):  # noqa: N818 -- as above
     """There is no revision to go back to."""
+
+
+class StoreError(CanaryError):
+    """The database did not do what was asked, and will not when it is asked again."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 -- named after what happened, as the tree above reads
+    """The database cannot be reached or written now. Asking again later may help."""
+
+
+class StoreFull(StoreUnavailable):
+    """The database's disk is full. Nothing of what was asked is kept until there is room."""
+
+
+class LeaseLost(StoreError):  # noqa: N818 -- as above
+    """Another process works on this analysis now, or it is over: whoever hears this is to stop, and to do nothing."""
+
+
+class NoAnalysis(StoreError):  # noqa: N818 -- as above
+    """There is no such analysis: never ordered, or pruned."""
 
 
 class DemoError(CanaryError):

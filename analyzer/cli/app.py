@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from analyzer.cli.output import Output
+from analyzer.cli.wrapping import WrapsHelm
 
 app = typer.Typer(
     name="canary",
@@ -120,7 +121,28 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
         str | None,
         typer.Option(help="for command/NAME: takes the release back; run without a shell", rich_help_panel=_PLATFORM),
     ] = None,
+    to_revision: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="for helm: go back to this revision, not the last good one", rich_help_panel=_PLATFORM
+        ),
+    ] = None,
     rollback_timeout: Annotated[str, typer.Option(help="for the way back", rich_help_panel=_PLATFORM)] = "5m",
+    no_hooks: Annotated[
+        bool, typer.Option("--no-hooks", help="for helm: roll back without running hooks", rich_help_panel=_PLATFORM)
+    ] = False,
+    force_conflicts: Annotated[
+        bool,
+        typer.Option(
+            "--force-conflicts",
+            help="for Helm 4: override fields that others own, such as an autoscaler's replicas",
+            rich_help_panel=_PLATFORM,
+        ),
+    ] = False,
+    history_max: Annotated[
+        int | None,
+        typer.Option(min=0, help="for helm: how many revisions a rollback leaves", rich_help_panel=_PLATFORM),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="judge, and say what would be done; never act")] = False,
     record: Annotated[
         Path | None, typer.Option(help="write all that was seen and done into this file, for canary replay")
@@ -163,12 +185,137 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             previous=previous,
             rollback_command=rollback_command,
             rollback_timeout=rollback_timeout,
+            rollback_hooks=not no_hooks,
+            force_conflicts=force_conflicts,
+            history_max=history_max,
+            to_revision=to_revision,
             dry_run=dry_run,
             record=record,
             output=output,
             output_file=output_file,
         )
     )
+
+
+@app.command(cls=WrapsHelm)
+def upgrade(  # noqa: PLR0913 -- each is a flag of the command
+    context: typer.Context,
+    release: Annotated[str, typer.Argument(help="the release")],
+    chart: Annotated[str, typer.Argument(help="the chart")],
+    rules: Annotated[str, typer.Option(help="a rule set file, or the name of a shipped one, such as http")],
+    prometheus: Annotated[
+        str,
+        typer.Option(
+            help="URL of Prometheus or what answers its API", envvar="CANARY_PROMETHEUS", rich_help_panel=_WHERE
+        ),
+    ],
+    bearer_token_file: Annotated[
+        Path | None, typer.Option(help="file with a bearer token (or CANARY_BEARER_TOKEN)", rich_help_panel=_WHERE)
+    ] = None,
+    prometheus_username: Annotated[
+        str | None,
+        typer.Option(
+            help="for basic auth; the password comes from CANARY_PASSWORD",
+            envvar="CANARY_USERNAME",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="extra header, such as 'X-Scope-OrgID: team-web'; repeatable", rich_help_panel=_WHERE),
+    ] = None,
+    prometheus_ca_file: Annotated[
+        Path | None, typer.Option(help="certificates to trust (PEM)", rich_help_panel=_WHERE)
+    ] = None,
+    prometheus_cert_file: Annotated[
+        Path | None, typer.Option(help="client certificate (PEM)", rich_help_panel=_WHERE)
+    ] = None,
+    prometheus_key_file: Annotated[
+        Path | None, typer.Option(help="key of the client certificate (PEM)", rich_help_panel=_WHERE)
+    ] = None,
+    prometheus_insecure: Annotated[
+        bool,
+        typer.Option("--prometheus-insecure", help="do not verify the server's certificate", rich_help_panel=_WHERE),
+    ] = False,
+    query_timeout: Annotated[str, typer.Option(help="for one query", rich_help_panel=_WHERE)] = "15s",
+    canary: Annotated[
+        str | None, typer.Option(help="matchers of the new revision's series", rich_help_panel=_SIDES)
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="matchers of the previous revision's series", rich_help_panel=_SIDES)
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for a parameter of the rule set; repeatable")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="namespace of the release", rich_help_panel=_PLATFORM)
+    ] = None,
+    kubeconfig: Annotated[Path | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
+    kube_context: Annotated[str | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
+    helm: Annotated[
+        Path | None,
+        typer.Option(
+            help="the helm program; default: the one on PATH", envvar="CANARY_HELM", rich_help_panel=_PLATFORM
+        ),
+    ] = None,
+    to_revision: Annotated[
+        int | None, typer.Option(min=1, help="go back to this revision, not the last good one")
+    ] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--values", "-f", help="handed on to helm", rich_help_panel=_PLATFORM)
+    ] = None,
+    no_action: Annotated[
+        bool, typer.Option("--no-action", help="upgrade and judge; say what would be done, and do not take back")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="write all that was seen and done into this file, for canary replay")
+    ] = None,
+    report: Annotated[Output | None, typer.Option(help="form of the report on standard output [default: text]")] = None,
+    report_file: Annotated[Path | None, typer.Option(help="write the report into this file instead")] = None,
+) -> int:
+    """Upgrade a Helm release, analyse the new revision, and take it back when it is worse or does not get ready.
+
+    Runs helm upgrade --install RELEASE CHART with every flag that is not one of these, then does what canary check
+    does. Exit codes as those of canary check; 4 also if helm fails and has changed nothing.
+    """
+    from analyzer.cli import check, upgrade
+
+    options = check.Options(
+        target=f"helm/{release}",
+        rules=rules,
+        prometheus=prometheus,
+        bearer_token_file=bearer_token_file,
+        username=prometheus_username,
+        headers=tuple(header or ()),
+        ca_file=prometheus_ca_file,
+        cert_file=prometheus_cert_file,
+        key_file=prometheus_key_file,
+        insecure=prometheus_insecure,
+        query_timeout=query_timeout,
+        scrape=(),
+        canary=canary,
+        baseline=baseline,
+        since=None,
+        parameters=tuple(parameter or ()),
+        namespace=namespace,
+        kubeconfig=kubeconfig,
+        context=kube_context,
+        helm=helm,
+        revision=None,
+        previous=None,
+        rollback_command=None,
+        rollback_timeout="5m",
+        rollback_hooks=True,
+        force_conflicts=False,
+        history_max=None,
+        to_revision=to_revision,
+        dry_run=no_action,
+        record=record,
+        output=report,
+        output_file=report_file,
+    )
+    files = [word for file in values or () for word in ("--values", file)]
+    return upgrade.run(options, chart, (*files, *context.args))
 
 
 @app.command()
@@ -198,6 +345,65 @@ def lint(
     from analyzer.cli import lint as command
 
     return command.run(files, tuple(set_ or ()))
+
+
+_Release = Annotated[str, typer.Argument(help="the Helm release", metavar="RELEASE")]
+_Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="namespace of the release")]
+_Kubeconfig = Annotated[Path | None, typer.Option(help="which cluster; handed on to helm")]
+_Context = Annotated[str | None, typer.Option("--context", "--kube-context", help="of the kubeconfig")]
+_Helm = Annotated[Path | None, typer.Option(help="the helm program; default: the one on PATH", envvar="CANARY_HELM")]
+
+
+class HistoryForm(StrEnum):
+    """The forms that a history can take."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def history(
+    release: _Release,
+    namespace: _Namespace = None,
+    kubeconfig: _Kubeconfig = None,
+    context: _Context = None,
+    helm: _Helm = None,
+    output: Annotated[HistoryForm, typer.Option("--output", "-o", help="form on standard output")] = HistoryForm.TEXT,
+) -> int:
+    """Show Helm's history with the verdicts beside it, and what makes upgrades of this release go wrong."""
+    from analyzer.cli import history as command
+    from analyzer.cli.release import Order
+
+    return command.run(Order(release, namespace, kubeconfig, context, helm), as_json=output == HistoryForm.JSON)
+
+
+class Mode(StrEnum):
+    """What the analyzer may do to a release."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+@app.command()
+def rbac(
+    release: _Release,
+    namespace: _Namespace = None,
+    service_account: Annotated[
+        str, typer.Option(help="who gets the rights: NAME in the release's namespace, or NAMESPACE/NAME")
+    ] = "canary-analyzer",
+    mode: Annotated[
+        Mode, typer.Option(help="observe only reads; enforce keeps verdicts and rolls back")
+    ] = Mode.ENFORCE,
+    kubeconfig: _Kubeconfig = None,
+    context: _Context = None,
+    helm: _Helm = None,
+) -> int:
+    """Write the Role that the analyzer needs for a release: canary rbac web | kubectl apply -f -"""
+    from analyzer.cli import rbac as command
+    from analyzer.cli.release import Order
+
+    order = Order(release, namespace, kubeconfig, context, helm)
+    return command.run(order, service_account, acting=mode == Mode.ENFORCE)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from analyzer.errors import UsageError
 from analyzer.model.report import Report
 from analyzer.model.target import PlatformKind, Target
 from analyzer.model.units import parse_duration
+from analyzer.platforms.helm import RollbackOptions
 from analyzer.sources.prometheus.access import PrometheusAccess
 
 
@@ -49,6 +51,10 @@ class Options:
     previous: str | None
     rollback_command: str | None
     rollback_timeout: str
+    rollback_hooks: bool
+    force_conflicts: bool
+    history_max: int | None
+    to_revision: int | None
     dry_run: bool
     record: Path | None
     output: Output | None
@@ -63,7 +69,11 @@ def run(options: Options) -> int:
     """
     check_writable(options.output_file, "--output-file")
     order = read_order(options)
-    report, stopped_by = asyncio.run(_run(order))
+    return finish(options, *asyncio.run(run_order(order)))
+
+
+def finish(options: Options, report: Report | None, stopped_by: str) -> int:
+    """Tell how an analysis ended; returns the exit code."""
     if report is None:
         tell(f"canary: stopped by {stopped_by} before the analysis began; nothing was done")
         return int(SIGNALS[stopped_by])
@@ -74,8 +84,13 @@ def run(options: Options) -> int:
     return int(exit_code(report))
 
 
-async def _run(order: AnalysisOrder) -> tuple[Report | None, str]:
-    """The report, None if the analysis has not begun, and the name of the signal that stopped it, or nothing."""
+async def run_order(
+    order: AnalysisOrder, before: Callable[[], Awaitable[None]] | None = None
+) -> tuple[Report | None, str]:
+    """The report, None if the analysis has not begun, and the name of the signal that stopped it, or nothing.
+
+    `before` is done first, and to its end even when a signal comes.
+    """
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[str] = loop.create_future()
     beginning: asyncio.Task[object] | None = (
@@ -92,6 +107,8 @@ async def _run(order: AnalysisOrder) -> tuple[Report | None, str]:
     for name in SIGNALS:
         loop.add_signal_handler(signal.Signals[name], stopped, name)
     try:
+        if before is not None:
+            await before()
         with observer() as watching:
             async with analysis(order, watching, lambda sentence: tell(f"canary: {sentence}")) as runner:
                 beginning = None
@@ -131,7 +148,13 @@ def read_order(options: Options) -> AnalysisOrder:
         kubeconfig=options.kubeconfig,
         context=options.context,
         rollback_command=options.rollback_command,
-        rollback_timeout=_seconds(options.rollback_timeout, "--rollback-timeout"),
+        rollback=RollbackOptions(
+            timeout=_seconds(options.rollback_timeout, "--rollback-timeout"),
+            hooks=options.rollback_hooks,
+            history_max=options.history_max,
+            force_conflicts=options.force_conflicts,
+        ),
+        to_revision=options.to_revision,
         acting=not options.dry_run,
         actions_on=_actions_on(),
         record=options.record,

@@ -20,6 +20,7 @@ from analyzer.demo.prometheus import PROGRAM, Job, Prometheus, Settings
 from analyzer.model.event import Acted, Decided, Event, Held, HistoryRead, Intended, Planned, Troubled, Verified
 from analyzer.model.report import ActionResult, Report, Verdict
 from analyzer.model.target import PlatformKind, Target
+from analyzer.platforms.helm import RollbackOptions
 from analyzer.sources.prometheus.access import PrometheusAccess
 
 RULES = Path(__file__).with_name("rules.yaml")
@@ -196,7 +197,7 @@ async def _order(fleet: Fleet, say: Say) -> AsyncIterator[AnalysisOrder]:
             access=access,
             wanted=Wanted(revision="2", previous="1"),
             rollback_command=shlex.join([sys.executable, "-m", "analyzer.demo.control", url]),
-            rollback_timeout=30.0,
+            rollback=RollbackOptions(timeout=30.0),
         )
 
 

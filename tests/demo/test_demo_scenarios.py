@@ -92,9 +92,11 @@ def test_a_bad_release_is_taken_back_while_a_good_one_passes_beside_it(play: Pla
 
 
 def test_crashing_and_slow_ones_are_taken_back_and_silence_is_no_pass(play: Play) -> None:
-    crash, slow, silent = play("crash"), play("slow"), play("no-traffic")
+    """Not all at once: on two cores the slow one must still get enough requests to be told from the good one."""
+    crash = play("crash")
     result, _ = crash.end()
     assert result["action"] == {"kind": "rollback", "result": "done"}
+    slow, silent = play("slow"), play("no-traffic")
     result, _ = slow.end()
     assert result["action"] == {"kind": "rollback", "result": "done"}
     assert "latency p99" in str(result["reason"])

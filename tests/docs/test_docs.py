@@ -46,6 +46,8 @@ def flags(command: str) -> dict[str, str]:
 def test_every_canary_command_exists_with_its_flags(line: str) -> None:
     words = shlex.split(line, comments=True)
     known = flags(words[1]) | {"-n": ""}
+    if words[1] == "upgrade":
+        known |= dict.fromkeys(("--set", "--atomic", "--timeout"), "helm's own")
     used = [word.partition("=")[0] for word in words[2:] if word.startswith("-") and " " not in word]
     assert [flag for flag in used if flag not in known] == []
 
@@ -94,7 +96,14 @@ def test_every_flag_of_check_is_described() -> None:
     assert [flag for flag in flags("check") if f"`{flag}" not in CHECK and f"{flag} " not in CHECK] == []
 
 
-@pytest.mark.parametrize("command", ["check", "replay", "lint", "demo"])
+@pytest.mark.parametrize("command", ["history", "rbac", "upgrade"])
+def test_every_flag_about_a_release_is_described(command: str) -> None:
+    text = (ROOT / "docs" / "helm.md").read_text()
+    hidden = {"--kube-context"}  # the same as --context
+    assert [flag for flag in flags(command) if f"`{flag}`" not in text and flag not in hidden] == []
+
+
+@pytest.mark.parametrize("command", ["check", "replay", "lint", "demo", "history", "rbac"])
 def test_every_flag_has_a_help(command: str) -> None:
     assert [flag for flag, text in flags(command).items() if not text] == []
 

@@ -128,10 +128,11 @@ def test_annotation_levels(verdict: Verdict, level: str) -> None:
 
 @pytest.mark.parametrize("form", [text, markdown, annotations])
 def test_no_terminal_obeys_what_a_server_said(form: Callable[[Report], str]) -> None:
-    said = "\x1b[2J\x07 \u202e \u2028\r::error::x \ud800 ü ✓"
+    said = "\x1b[2J\x07 \u202e \u2028\r::error::x ##[stop-commands]x \ud800 ü ✓"
     rule = Judgement(rule="r", metric="m", standing=Standing.FAIL, reason=said)
     printed = form(report(reason=said, judgements=(rule,), warnings=(said,)))
     assert "\\x1b" in printed
     assert "ü ✓" in printed
+    assert "##[" not in printed.replace("\\", "")
     assert all(sign.isprintable() or sign == "\n" for sign in printed)
     assert sum(line.lstrip().startswith("::") for line in printed.split("\n")) == (2 if form is annotations else 0)

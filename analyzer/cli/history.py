@@ -1,0 +1,139 @@
+"""`canary history`: Helm's history of a release with our verdicts beside it, and what is wrong with it."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ruamel.yaml.error import YAMLError
+
+from analyzer.cli.release import Opened, Order, opened
+from analyzer.cli.streams import tell
+from analyzer.errors import PlatformError
+from analyzer.model.base import Model
+from analyzer.model.target import Revision
+from analyzer.platforms.audit import Finding, Workload, audit, serving
+from analyzer.platforms.cluster import Object, path, selector
+from analyzer.platforms.helm_history import Entry
+from analyzer.platforms.helm_manifest import objects
+from analyzer.platforms.parts import items, mapping
+from analyzer.platforms.verdicts import Judged, Verdicts
+from analyzer.rendering.text import printable
+
+T = TypeVar("T")
+
+_SHORT = 60  # characters of a reason
+
+
+class Line(Model):
+    """One revision, and what was found of it."""
+
+    revision: Revision
+    judged: Judged | None = None
+
+
+class History(Model):
+    """What `canary history` tells; `-o json` prints just this."""
+
+    release: str
+    namespace: str
+    revisions: tuple[Line, ...]  # oldest first
+    audit: tuple[Finding, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def run(order: Order, *, as_json: bool) -> int:
+    """Print the history; returns the exit code.
+
+    Raises:
+        CanaryError: Helm cannot be asked.
+    """
+    history = asyncio.run(_read(order))
+    for warning in history.warnings:
+        tell(f"canary: {warning}")
+    print(history.model_dump_json(indent=2) if as_json else text(history))
+    return 0
+
+
+async def _read(order: Order) -> History:
+    warnings: list[str] = []
+    async with opened(order) as release:
+        await release.program.version()
+        entries = await release.program.history()
+        namespace = await _or(release.namespace(), "", "the namespace is not known", warnings)
+        verdicts = Verdicts(release.cluster, namespace, release.name)
+        judged, workloads = await asyncio.gather(
+            _or(verdicts.read(), (), "verdicts cannot be shown", warnings),
+            _or(_workloads(release, entries[-1], namespace, warnings), (), "workloads cannot be looked at", warnings),
+        )
+    return History(
+        release=release.name,
+        namespace=namespace,
+        revisions=tuple(Line(revision=each, judged=_verdict(each, judged)) for each in map(Entry.as_revision, entries)),
+        audit=audit(entries, release.name, workloads),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+async def _or(read: Awaitable[T], otherwise: T, trouble: str, warnings: list[str]) -> T:
+    """What is read; what cannot be read takes nothing from the rest."""
+    try:
+        return await read
+    except PlatformError as error:
+        warnings.append(f"{trouble}: {error}")
+        return otherwise
+
+
+def _verdict(revision: Revision, judged: Sequence[Judged]) -> Judged | None:
+    """The newest verdict of a revision; one from before it is of an earlier life of the release."""
+    of_it = [each for each in judged if each.revision == revision.number and each.at >= (revision.deployed_at or 0)]
+    return of_it[-1] if of_it else None
+
+
+async def _workloads(release: Opened, current: Entry, namespace: str, warnings: list[str]) -> tuple[Workload, ...]:
+    manifest = await release.program.manifest(current.revision)
+    try:
+        specs = await asyncio.to_thread(lambda: serving([*objects(manifest)]))
+    except YAMLError as error:
+        raise PlatformError(f"the manifest cannot be parsed: {' '.join(str(error).split())}") from error
+    pods = await asyncio.gather(
+        *(_or(_pods(release, spec, namespace), [], "pods cannot be looked at", warnings) for spec in specs)
+    )
+    return tuple(Workload(spec, found) for spec, found in zip(specs, pods, strict=True))
+
+
+async def _pods(release: Opened, spec: Object, namespace: str) -> list[Object]:
+    chosen = mapping(spec, "spec", "selector")
+    labels = selector(mapping(chosen, "matchLabels"), items(chosen.get("matchExpressions")))
+    if not labels:
+        return []
+    where = path("v1", "pods", str(mapping(spec, "metadata").get("namespace") or namespace))
+    return await release.cluster.items(where, {"labelSelector": labels})
+
+
+def text(history: History) -> str:
+    """The history as a table, and the audit below it; ends without a line break."""
+    rows: list[tuple[str, ...]] = [("REVISION", "WHEN", "STATUS", "CHART", "APP VERSION", "VERDICT", "REASON")]
+    rows += [_row(line) for line in history.revisions]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if history.audit:
+        lines += ["", "Worth knowing:"]
+        lines += [f"- {finding.about}: {printable(finding.sentence)}" for finding in history.audit]
+    return "\n".join(lines)
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    revision, judged = line.revision, line.judged
+    when = (
+        "" if revision.deployed_at is None else f"{datetime.fromtimestamp(revision.deployed_at, UTC):%Y-%m-%d %H:%M}Z"
+    )
+    verdict, reason = (judged.verdict.value, judged.reason) if judged else ("", revision.description)
+    if judged and judged.action != "none":
+        verdict = f"{verdict} ({judged.action})"
+    told = (revision.number, when, revision.status, revision.chart, revision.app_version, verdict, _short(reason))
+    return tuple(printable(word) for word in told)
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= _SHORT else f"{reason[: _SHORT - 1]}…"

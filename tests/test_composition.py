@@ -1,0 +1,165 @@
+"""What the composition root adds to an order: rules for pods, rights before anything happens, the context of helm."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer import composition
+from analyzer.composition import (
+    AnalysisOrder,
+    Wanted,
+    _check_rights,
+    helm_release,
+    make_plan,
+    needs_way_back,
+    with_pods,
+)
+from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.model.reading import Absence, Missing
+from analyzer.model.ruleset import HealthRule, RuleSet
+from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.cluster import ClusterSettings
+from analyzer.sources.pods import PodSource
+from tests.judge.rules.ruling import rule_set
+
+WEB = Target(kind=PlatformKind.HELM, name="web", namespace="shop")
+DEPLOYMENT = Deployment(target=WEB, current=Revision(number="2"), wanted=Revision(number="1"))
+ERRORS: dict[str, object] = {"metric": "errors", "limit": "5%"}
+
+
+def health(rules: RuleSet) -> list[str]:
+    return [rule.health for rule in rules.spec.rules if isinstance(rule, HealthRule)]
+
+
+def test_pods_are_added_to_the_rules() -> None:
+    before = rule_set(ERRORS)
+    after = with_pods(before)
+    assert health(after) == ["pods"]
+    assert after.spec.rules[:1] == before.spec.rules
+    assert health(before) == []
+
+
+@pytest.mark.parametrize("critical", [False, True])
+def test_pods_are_not_added_twice(critical: bool) -> None:
+    before = rule_set({"health": "pods", "critical": critical}, ERRORS)
+    assert with_pods(before) is before
+
+
+def test_another_health_is_not_that_of_pods() -> None:
+    assert health(with_pods(rule_set({"health": "targets"}, ERRORS))) == ["targets", "pods"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "needed"),
+    [
+        ({}, True),
+        ({"onFail": "none"}, False),
+        ({"onFail": "none", "onInconclusive": "rollback"}, True),
+        ({"onFail": "rollback", "onInconclusive": "pass"}, True),
+    ],
+)
+def test_whether_a_way_back_is_needed(spec: dict[str, object], needed: bool) -> None:
+    assert needs_way_back(rule_set(ERRORS, **spec)) is needed
+
+
+class Rights:
+    """A release that says which rights are lacking, or that it cannot know."""
+
+    def __init__(self, says: str | PlatformError) -> None:
+        self.says = says
+        self.asked = 0
+
+    async def lacking(self, _: Deployment) -> str:
+        self.asked += 1
+        if isinstance(self.says, PlatformError):
+            raise self.says
+        return self.says
+
+
+def check(rights: Any, deployment: Deployment = DEPLOYMENT) -> list[str]:  # noqa: ANN401 -- the part of a Helm
+    complaints: list[str] = []
+    asyncio.run(_check_rights(rights, deployment, complaints.append))
+    return complaints
+
+
+def test_all_rights_are_there() -> None:
+    rights = Rights("")
+    assert check(rights) == []
+    assert rights.asked == 1
+
+
+def test_a_lacking_right_ends_it_at_once() -> None:
+    with pytest.raises(PlatformForbidden) as raised:
+        check(Rights("ci may not patch deployments"))
+    assert str(raised.value) == (
+        "the way back is impossible: ci may not patch deployments; to look without acting, add --dry-run"
+    )
+
+
+@pytest.mark.parametrize("error", [PlatformUnavailable("away"), PlatformForbidden("no"), PlatformError("odd")])
+def test_rights_that_cannot_be_asked_are_told_and_stop_nothing(error: PlatformError) -> None:
+    assert check(Rights(error)) == [f"whether the rights for the way back are there could not be asked: {error}"]
+
+
+@pytest.mark.parametrize("what", [{"unchanged": True}, {"is_way_back": True}])
+def test_where_nothing_can_be_taken_back_no_rights_are_asked(what: dict[str, bool]) -> None:
+    rights = Rights("everything")
+    assert check(rights, DEPLOYMENT.model_copy(update=what)) == []
+    assert rights.asked == 0
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **order: Any) -> ClusterSettings:  # noqa: ANN401 -- fields of an order
+    """With which settings an order's cluster is connected to."""
+    seen: list[ClusterSettings] = []
+    cluster = composition.Cluster
+    monkeypatch.setattr(composition, "Cluster", lambda given: seen.append(given) or cluster(given))
+    whole = AnalysisOrder(target=WEB, rules="http", parameters={}, access=None, wanted=Wanted(), **order)
+
+    async def opening() -> None:
+        async with helm_release(whole):
+            pass
+
+    asyncio.run(opening())
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "context"),
+    [(None, "", None), (None, "prod", "prod"), ("test", "prod", "test"), ("test", "", "test")],
+)
+def test_the_cluster_is_that_of_helm(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, environment: str, context: str | None
+) -> None:
+    monkeypatch.setenv("HELM_KUBECONTEXT", environment)
+    found = settings(monkeypatch, context=given, kubeconfig=Path("some.kubeconfig"))
+    assert (found.kubeconfig, found.context) == ("some.kubeconfig", context)
+
+
+async def nobody() -> tuple[Missing, None]:
+    return Missing(why=Absence.NO_SERIES), None
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(300.0, 0.0), (0.0, 0.0), (-300.0, -300.0)])
+def test_an_upgrade_is_never_in_the_future(ahead: float, seconds: float) -> None:
+    """The clock of helm's machine may be ahead of ours."""
+    current = Revision(number="2", deployed_at=1000 + ahead)
+    deployment = DEPLOYMENT.model_copy(update={"current": current, "unchanged": True})
+    rules = rule_set({"health": "pods"})
+    order = AnalysisOrder(target=WEB, rules="http", parameters={}, access=None, wanted=Wanted())
+
+    plan = make_plan(order, rules, deployment, PodSource(nobody), 1000)
+    assert plan.upgraded_at == 1000 + seconds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [(Revision(number="1"), "by hand first: helm rollback web 1 --namespace shop"), (None, "by hand first")],
+)
+def test_an_operation_in_progress_says_what_to_do(wanted: Revision | None, words: str) -> None:
+    deployment = DEPLOYMENT.model_copy(update={"in_progress": "pending-rollback", "wanted": wanted})
+    order = AnalysisOrder(target=WEB, rules="http", parameters={}, access=None, wanted=Wanted())
+    with pytest.raises(PlatformError) as refused:
+        make_plan(order, rule_set(ERRORS), deployment, PodSource(nobody), 1000)
+    assert str(refused.value).endswith(words)
