@@ -9,6 +9,7 @@ from ruamel.yaml.error import YAMLError
 
 from analyzer.cli.release import Opened, Order, opened
 from analyzer.cli.streams import tell
+from analyzer.concurrency import together
 from analyzer.errors import PlatformError
 from analyzer.model.base import Model
 from analyzer.model.target import Revision
@@ -62,7 +63,7 @@ async def _read(order: Order) -> History:
         entries = await release.program.history()
         namespace = await _or(release.namespace(), "", "the namespace is not known", warnings)
         verdicts = Verdicts(release.cluster, namespace, release.name)
-        judged, workloads = await asyncio.gather(
+        judged, workloads = await together(
             _or(verdicts.read(), (), "verdicts cannot be shown", warnings),
             _or(_workloads(release, entries[-1], namespace, warnings), (), "workloads cannot be looked at", warnings),
         )
@@ -96,7 +97,7 @@ async def _workloads(release: Opened, current: Entry, namespace: str, warnings: 
         specs = await asyncio.to_thread(lambda: serving([*objects(manifest)]))
     except YAMLError as error:
         raise PlatformError(f"the manifest cannot be parsed: {' '.join(str(error).split())}") from error
-    pods = await asyncio.gather(
+    pods = await together(
         *(_or(_pods(release, spec, namespace), [], "pods cannot be looked at", warnings) for spec in specs)
     )
     return tuple(Workload(spec, found) for spec, found in zip(specs, pods, strict=True))

@@ -1,8 +1,8 @@
 """An analysis that goes on after its process was ended: what its record says, and what became of an act begun."""
 
-import asyncio
 from collections.abc import Sequence
 
+from analyzer.concurrency import together
 from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.ports import Ports
 from analyzer.errors import CanaryError, PlatformUnavailable, RecordError, SourceError
@@ -42,7 +42,7 @@ async def lags(queries: Sequence[Query], interval: float, ports: Ports) -> dict[
         except SourceError:
             return interval
 
-    answers = await asyncio.gather(*(ask(query) for query in queries))
+    answers = await together(*(ask(query) for query in queries))
     return {query.metric: lag for query, lag in zip(queries, answers, strict=True)}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from analyzer.concurrency import together
 from analyzer.engine import action, recovery, regrouping, resumption
 from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.decision import decide, is_over
@@ -116,7 +117,7 @@ class Runner:
         while not is_over(self.analysis, self._now):
             histories = [self._read_history(query) for query in self._histories_due()]
             windows = [self._read(query, window) for query, window in self._due()]
-            for events in await asyncio.gather(*histories, *windows):
+            for events in await together(*histories, *windows):
                 for event in events:
                     await self._append(event)
             await self._decide()

@@ -1,12 +1,12 @@
 """How the API server calls the kinds of a manifest, and whether they live in a namespace."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml.error import YAMLError
 
+from analyzer.concurrency import together
 from analyzer.errors import PlatformError
 from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.helm_manifest import objects
@@ -68,7 +68,7 @@ async def discover(cluster: Cluster, kinds: Iterable[Kind]) -> Mapping[Kind, Res
     """
     wanted = sorted(set(kinds))
     versions = sorted({kind.api_version for kind in wanted})
-    answers = await asyncio.gather(*(_resources(cluster, version) for version in versions))
+    answers = await together(*(_resources(cluster, version) for version in versions))
     known = {kind: resource for answer in answers for kind, resource in answer.items()}
     return {kind: known[kind] for kind in wanted if kind in known}
 

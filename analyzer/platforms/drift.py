@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from analyzer.concurrency import together
 from analyzer.errors import PlatformError
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.helm_manifest import objects
@@ -120,7 +121,7 @@ async def changed(cluster: Cluster, these: Sequence[Used], since: float) -> tupl
                 return error
             return _drift(each, found, since)
 
-    answers = await asyncio.gather(*map(look, these))
+    answers = await together(*map(look, these))
     pairs = list(zip(these, answers, strict=True))
     sentences = [answer for answer in answers if isinstance(answer, str) and answer]
     refusals = [(each, answer) for each, answer in pairs if isinstance(answer, PlatformError)]

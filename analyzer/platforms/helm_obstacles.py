@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ruamel.yaml.error import YAMLError
 
+from analyzer.concurrency import together
 from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.target import Revision
@@ -61,7 +62,7 @@ class Obstacles:
         Raises:
             PlatformUnavailable: the cluster cannot be asked now.
         """
-        migration, owned, stormy, drifted = await asyncio.gather(
+        migration, owned, stormy, drifted = await together(
             self._migration(subject), self._ownership(subject), self._storm(), self._drift(subject)
         )
         found = (migration, owned, stormy, drifted, ((), _repetition(subject)))

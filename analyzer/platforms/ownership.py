@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from analyzer.concurrency import together
 from analyzer.errors import PlatformForbidden
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.platforms.cluster import Cluster, Object, path
@@ -125,9 +126,9 @@ async def look(cluster: Cluster, manifest: str, namespace: str) -> Standing:
         PlatformError: the cluster cannot answer.
     """
     ours, written = await asyncio.to_thread(_written, manifest, namespace)
-    (of_namespace, unseen), live = await asyncio.gather(
+    (of_namespace, unseen), live = await together(
         _namespace(cluster, namespace),
-        asyncio.gather(*(_get(cluster, _where(each), metadata_only=True) for each in ours)),
+        together(*(_get(cluster, _where(each), metadata_only=True) for each in ours)),
     )
     # Metadata alone do not say what they are of.
     now = [

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from analyzer.concurrency import together
 from analyzer.model.reading import Absence, Missing, Pods
 from analyzer.model.target import PodSides
 from analyzer.platforms import pod_health
@@ -79,7 +80,7 @@ class ReleasePods:
             PlatformError: they cannot be read; the sentence says why.
         """
         before = {each.key: each for each in wanted}
-        return tuple(await asyncio.gather(*(self._group(each, before.get(each.key)) for each in current)))
+        return tuple(await together(*(self._group(each, before.get(each.key)) for each in current)))
 
     async def _group(self, workload: Workload, wanted: Workload | None) -> Group:
         where = path(workload.api_version, workload.resource, workload.namespace, workload.name)
@@ -89,7 +90,7 @@ class ReleasePods:
         spec = live.get("spec") or {}
         chosen = spec.get("selector") or {}
         labels = {"labelSelector": selector(chosen.get("matchLabels"), chosen.get("matchExpressions"))}
-        generations, pods = await asyncio.gather(
+        generations, pods = await together(
             self._generations(workload, live, wanted, labels),
             self.cluster.items(path("v1", "pods", workload.namespace), labels),
         )

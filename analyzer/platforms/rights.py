@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.concurrency import together
 from analyzer.errors import NoWayBack
 from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.discovery import Kind, Place, Resource, discover, places
@@ -170,7 +171,7 @@ async def missing(cluster: Cluster, rights: Sequence[Right]) -> tuple[Right, ...
             answer = await cluster.create(_REVIEWS, _review(right))
             return bool((answer.get("status") or {}).get("allowed"))
 
-    answers = await asyncio.gather(*(allowed(right) for right in rights))
+    answers = await together(*(allowed(right) for right in rights))
     return tuple(right for right, answer in zip(rights, answers, strict=True) if not answer)
 
 

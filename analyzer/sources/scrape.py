@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from analyzer.concurrency import together
 from analyzer.errors import SourceUnavailable, UsageError
 from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Missing, Reading, Targets, Window
@@ -127,7 +128,7 @@ class ScrapeSource:
         """The newest scrape of each endpoint, made after `end` (ms): several metrics share it."""
         sides = self._sides(query)
         urls = [url for side in sides for url in self._urls[side]]
-        await asyncio.gather(*(self._renew(url, end) for url in urls))
+        await together(*(self._renew(url, end) for url in urls))
         return {side: [self._scrapes[url][-1] for url in self._urls[side]] for side in sides}
 
     async def _renew(self, url: str, end: int) -> None:

@@ -1,11 +1,11 @@
 """The raw samples of a window from the server, and what is known of new series' targets."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
+from analyzer.concurrency import together
 from analyzer.errors import QueryRefused
 from analyzer.sources.counting import Labels, Series
 from analyzer.sources.lifetime import INSTANCE, JOB, POD, Lifetimes
@@ -75,7 +75,7 @@ async def lifetimes_of(client: PrometheusClient, newcomers: Sequence[Labels], st
     asked = [Selector(UP, targets), Selector(STARTED, targets)]
     if pods and len(pods) <= _MANY:
         asked.append(Selector("kube_pod_start_time", (one_of(POD, pods),)))
-    up, processes, *rest = await asyncio.gather(*(_known(client, selector, start, end) for selector in asked))
+    up, processes, *rest = await together(*(_known(client, selector, start, end) for selector in asked))
     scrapes = [Series(each.labels, *_after(each, start + MARGIN)) for each in up]
     return Lifetimes(up=scrapes, processes=processes, pods=rest[0] if rest else ())
 

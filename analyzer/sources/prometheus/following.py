@@ -1,10 +1,10 @@
 """Every series of a query followed up to a time: fetched, told by side, counted from where the ledger stands."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from analyzer.concurrency import together
 from analyzer.sources.classic import Classic, ClassicBuckets, histograms_of
 from analyzer.sources.counting import Algebra, Counters, Labels, Series, Starts
 from analyzer.sources.ledger import Followed, Ledger, Tally
@@ -70,7 +70,7 @@ async def follow_series(
     """
     kind = KINDS[role]
     start = ledger.read_to - (FIRST_LOOKBACK if ledger.is_fresh else LATE)
-    loaded = await asyncio.gather(*(kind.load(client, each.selector, start, end) for each in asked))
+    loaded = await together(*(kind.load(client, each.selector, start, end) for each in asked))
     by_side = _told_by_side(asked, loaded)
     newcomers = [
         series.labels for side, found in by_side.items() for series in ledger.newcomers(f"{role}/{side}", found)
@@ -98,7 +98,7 @@ async def _with_past(
     newcomers: Sequence[Labels],
     span: tuple[int, int],
 ) -> dict[str, list[Series[V]]]:
-    longer = await asyncio.gather(*(kind.load(client, narrowed(each.selector, newcomers), *span) for each in asked))
+    longer = await together(*(kind.load(client, narrowed(each.selector, newcomers), *span) for each in asked))
     with_past = _told_by_side(asked, longer)
     return {side: joined(found, with_past.get(side, ())) for side, found in by_side.items()}
 

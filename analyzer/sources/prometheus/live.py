@@ -1,10 +1,10 @@
 """One window of both sides."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer.concurrency import together
 from analyzer.model.plan import Query
 from analyzer.model.reading import Absence, Missing, Targets, Window
 from analyzer.sources import gauging
@@ -78,7 +78,7 @@ class WindowReader:
         return tally(role, str(of_side), followed, self.ledger, side)
 
     async def _ratio(self) -> Sides:
-        bad, everything = await asyncio.gather(self._tallies(BAD), self._tallies(TOTAL))
+        bad, everything = await together(self._tallies(BAD), self._tallies(TOTAL))
         return {side: self._events(side, bad[side], everything[side]) for side in everything}
 
     def _events(self, side: str, bad: Tally[float] | Missing, everything: Tally[float] | Missing) -> Told:
@@ -91,7 +91,7 @@ class WindowReader:
     async def _histogram(self) -> Sides:
         """Native or classic: both are asked for until every side was seen, then the one that all sides have."""
         forms = [self.ledger.extra[_FORM]] if _FORM in self.ledger.extra else [NATIVE, CLASSIC]
-        found = dict(zip(forms, await asyncio.gather(*(self._tallies(form) for form in forms)), strict=True))
+        found = dict(zip(forms, await together(*(self._tallies(form) for form in forms)), strict=True))
         form = self._form(found)
         make = native_side if form == NATIVE else classic_side
         told: Sides = {}
@@ -116,7 +116,7 @@ class WindowReader:
 
     async def _evaluated(self, role: str) -> dict[str, gauging.Values]:
         sides = live_sides(self.query.sides)
-        answers = await asyncio.gather(
+        answers = await together(
             *(
                 evaluate(self.client, self.query, role, matchers, self.window.end, self.window.seconds)
                 for matchers in sides.values()
@@ -147,7 +147,7 @@ class WindowReader:
         sides = live_sides(self.query.sides)
         asked = ask(counted(self.query)[UP], sides)
         end = milliseconds(self.window.end)
-        started, *answers = await asyncio.gather(
+        started, *answers = await together(
             self._tallies(STARTED), *(self.client.instant(str(each.selector), end) for each in asked)
         )
         states: dict[str, list[float]] = {side: [] for side in sides}

@@ -1,9 +1,9 @@
 """How far apart the samples of a query's series are: its scrape interval, as observed."""
 
-import asyncio
 from itertools import pairwise
 from statistics import median
 
+from analyzer.concurrency import together
 from analyzer.model.plan import Query
 from analyzer.sources.prometheus.answer import float_series, native_series
 from analyzer.sources.prometheus.client import PrometheusClient
@@ -44,7 +44,7 @@ async def observed_interval(client: PrometheusClient, query: Query) -> float:
     sides = {CANARY: live_sides(query.sides)[CANARY], BASELINE: past_matchers(query.sides)}
     await _try_expressions(client, query, sides)
     selectors = dict.fromkeys(asked.selector for selector in _telling(query, sides) for asked in ask(selector, sides))
-    found = await asyncio.gather(*(_gaps(client, selector) for selector in selectors))
+    found = await together(*(_gaps(client, selector) for selector in selectors))
     gaps = sorted(gap for each in found for gap in each)
     return gaps[min(len(gaps) - 1, 9 * len(gaps) // 10)] if gaps else UNKNOWN
 
@@ -56,7 +56,7 @@ async def _try_expressions(client: PrometheusClient, query: Query, sides: dict[s
         if role not in counted(query) and query.kind not in {HISTOGRAM, TARGETS}
         for matchers in sides.values()
     }
-    await asyncio.gather(*(client.instant(text, None) for text in texts))
+    await together(*(client.instant(text, None) for text in texts))
 
 
 def _telling(query: Query, sides: dict[str, tuple[Matcher, ...]]) -> list[Selector]:
