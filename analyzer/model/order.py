@@ -1,0 +1,37 @@
+"""What somebody orders from the service: one analysis."""
+
+from pydantic import Field
+
+from analyzer.model.base import Model
+
+
+class Order(Model):
+    """One analysis, as it is ordered. The fields are those of `canary check`'s flags, where they fit a service.
+
+    `rule_set` is the whole text of a rule set (YAML or JSON); otherwise `rules` names one that the service has.
+    `prometheus` names one of the service's connections: an order names no host. `since` is in Unix seconds; None: what
+    the platform says. A target `command/NAME` is one that the service's settings have.
+    """
+
+    target: str = Field(min_length=3, max_length=300, pattern=r"^[a-z-]+/.+$", examples=["helm/web"])
+    namespace: str = Field(default="", max_length=63, pattern=r"^[a-z0-9.-]*$", examples=["shop"])
+    rules: str = Field(default="http", max_length=100, pattern=r"^[A-Za-z0-9._-]+$", examples=["http"])
+    rule_set: str | None = Field(default=None, max_length=256 * 1024)
+    parameters: dict[str, str] = Field(default={}, max_length=100)
+    prometheus: str = Field(default="default", max_length=100)
+    canary: str | None = Field(default=None, max_length=2000, examples=['version="2"'])
+    baseline: str | None = Field(default=None, max_length=2000, examples=['version="1"'])
+    since: float | None = None
+    revision: str | None = Field(default=None, max_length=200)
+    previous: str | None = Field(default=None, max_length=200)
+    to_revision: int | None = Field(default=None, ge=1)
+    pods: bool = False
+    dry_run: bool = False
+
+
+class Ordered(Model):
+    """What the store keeps of an order: the order with the rule set's text in it, and who gave it."""
+
+    order: Order
+    by: str
+    why: str = ""
