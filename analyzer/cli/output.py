@@ -20,6 +20,7 @@ class Output(StrEnum):
     JUNIT = "junit"
     MARKDOWN = "markdown"
     GITHUB = "github"
+    HTML = "html"
 
 
 def render(report: "Report", form: Output) -> str:
@@ -44,6 +45,10 @@ def render(report: "Report", form: Output) -> str:
             from analyzer.rendering.text import text
 
             return annotations(report) + text(report) + "\n"
+        case Output.HTML:
+            from analyzer.rendering.html import render as page
+
+            return page(report)
 
 
 def emit(report: "Report", form: Output | None, file: Path | None) -> None:

@@ -4,4 +4,5 @@ text      for a terminal and CI logs
 document  Markdown
 junit     JUnit XML
 github    annotations of GitHub Actions
+html      one page that needs nothing else
 """
