@@ -6,5 +6,6 @@ analyses    every analysis that was ordered: rows to find, events under a lease
             (entry, finding, journal, leases, changes)
 record      the engine's record of one analysis, in a database
 audit       who did what
+switch      what holds all acts: a switch, and how many there have been
 schema      the tables; migrations: from any earlier schema to the present one
 """

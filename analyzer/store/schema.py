@@ -94,3 +94,28 @@ COUNTERS = Table(
 CHANGES = "changes"
 """The counter of positions: whoever raises it holds it until the end of its transaction, so that positions become
 visible in their order."""
+
+SWITCHES = Table(
+    "switches",
+    METADATA,
+    Column("name", String(31), primary_key=True),
+    Column("value", String(31), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+ACTS = Table(
+    "acts",
+    METADATA,
+    Column("analysis_id", String(64), primary_key=True),  # outlives the analysis
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("namespace", String(255), nullable=False),
+    Column("kind", String(31), nullable=False),  # of the act: rollback, abort, …
+    Column("target", Text, nullable=False),
+    Index(None, "at"),
+)
+
+TAKEN = "taken"
+"""The counter that is raised with each question for an act: whoever raises it counts alone."""

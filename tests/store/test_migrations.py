@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,6 +21,7 @@ from analyzer.store.audit import Audit, Deed
 from analyzer.store.database import Database
 from analyzer.store.entry import Decision, DecisionKind, Numbered, State, Summary
 from analyzer.store.schema import METADATA
+from analyzer.store.switch import Act, Switch
 from tests.store.orders import entry, event
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +74,25 @@ async def test_data_of_the_first_schema_is_there_in_the_present_one(url: str) ->
         assert [row.id for row in await analyses.changes(4)] == ["a"]
         assert not (await analyses.create(entry("c", key="deploy 7")))[1]
         assert await audit.append(Deed(1.0, "bob", "cancel")) == 2
+        # What the first schema did not have is empty, and works.
+        switch = Switch(database)
+        assert await switch.get() is None
+        assert await switch.take(Act(200.0, "a", "shop", "rollback", "helm/web"), most=1, since=100.0)
+        assert not await switch.take(Act(200.0, "b", "bank", "rollback", "command/api"), most=1, since=100.0)
+        assert await analyses.position() == 5
+
+
+async def test_a_replica_of_the_version_before_works_on(url: str) -> None:
+    """While a rolling update lasts: it has opened the database before the schema was changed under it."""
+    async with connected(url) as engine:
+        await migrations.upgrade(engine, to="0001")
+        before = Database(Address.read(url), engine)
+        assert (await Analyses(before).create(entry("a")))[1]
+        async with Database.open(url) as database:
+            await Switch(database).take(Act(1.0, "a", "shop", "rollback", "helm/web"), most=1, since=0.0)
+        (claim,) = await Analyses(before).claim("one", 5.0, 5.0, 1)
+        assert await Analyses(before).append("a", claim.lease, [event(1)]) == 1
+        assert await Analyses(before).position() == 2
 
 
 async def test_the_migrations_make_the_tables_that_the_program_uses(database: Database) -> None:
@@ -95,9 +115,29 @@ async def test_replicas_that_start_together_change_the_schema_once(url: str) -> 
 
 
 async def test_a_schema_of_a_later_version_is_refused(url: str) -> None:
-    async with Database.open(url) as database, database.write() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match=r"its schema \(9999\) is of a later version"):
+    async with Database.open(url) as database:
+        await Analyses(database).create(entry("a"))
+        async with database.write() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"its schema \(9999\) is of a later version of the canary analyzer: use"):
+        async with Database.open(url):
+            pass
+    async with connected(url) as engine, engine.begin() as connection:  # and nothing was done to it
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one() == "9999"
+        assert (await connection.execute(text("SELECT id FROM analyses"))).scalars().all() == ["a"]
+
+
+async def test_the_first_version_refuses_the_present_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does there: its program knows no revision but the first."""
+    async with Database.open(url):
+        pass
+    known = ScriptDirectory.walk_revisions
+
+    def only_the_first(scripts: ScriptDirectory) -> list[Script]:
+        return [script for script in known(scripts) if script.revision == "0001"]
+
+    monkeypatch.setattr(ScriptDirectory, "walk_revisions", only_the_first)
+    with pytest.raises(StoreError, match=r"its schema \(0002\) is of a later version"):
         async with Database.open(url):
             pass
 
