@@ -69,6 +69,7 @@ class AnalysisOrder:
     acting: bool = True
     actions_on: bool = True
     record: Path | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
 SHIPPED = (Path(__file__).parent / "rules", Path(__file__).parent.parent / "rules")
@@ -123,18 +124,12 @@ async def analysis(order: AnalysisOrder, observer: Observer, complain: Callable[
     Raises:
         CanaryError: the analysis cannot begin; the sentence says why.
     """
-    rule_set = _with_sides(load_rules(order.rules, order.parameters), order)
+    rule_set = load_rules(order.rules, order.parameters)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(_platform(order))
-        metrics: Source = await stack.enter_async_context(_source(order))
-        source = Combined(metrics, PodSource(platform.health)) if isinstance(platform, Helm) else metrics
-        deployment = await platform.look()
-        if order.needs_ready_pods:
-            rule_set = with_pods(rule_set)
-        plan = make_plan(order, rule_set, deployment, source, clock.now())
-        if isinstance(platform, Helm) and plan.acting and needs_way_back(rule_set):
-            await _check_rights(platform, deployment, complain)
+        source = with_health(await stack.enter_async_context(_source(order)), platform)
+        plan = await planned(order, rule_set, platform, source, complain)
         record: Record = (
             stack.enter_context(RecordingFile(order.record, f"canary-analyzer {__version__}", complain))
             if order.record
@@ -143,6 +138,30 @@ async def analysis(order: AnalysisOrder, observer: Observer, complain: Callable[
         if isinstance(platform, Helm) and (verdicts := await platform.verdicts()) is not None:
             record = VerdictRecord(record, verdicts, complain)
         yield Runner(plan, Ports(source, platform, record, observer, clock, order.actions_on))
+
+
+def with_health(metrics: Source, platform: Platform) -> Source:
+    """The source of the metrics, and of the health of the platform's pods where it knows them."""
+    return Combined(metrics, PodSource(platform.health)) if isinstance(platform, Helm) else metrics
+
+
+async def planned(
+    order: AnalysisOrder, rule_set: RuleSet, platform: Platform, source: Source, complain: Callable[[str], None]
+) -> Plan:
+    """The plan of an analysis that starts now, if it can be done and its way back is possible.
+
+    Raises:
+        CanaryError: as `make_plan`; PlatformUnavailable when asking again may help; PlatformForbidden without the
+            rights that the way back needs.
+    """
+    rule_set = _with_sides(rule_set, order)
+    deployment = await platform.look()
+    if order.needs_ready_pods:
+        rule_set = with_pods(rule_set)
+    plan = make_plan(order, rule_set, deployment, source, SystemClock().now())
+    if isinstance(platform, Helm) and plan.acting and needs_way_back(rule_set):
+        await _check_rights(platform, deployment, complain)
+    return plan
 
 
 def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, source: Source, now: float) -> Plan:
@@ -164,7 +183,7 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     # By the clock of helm's machine, which may be ahead of ours: what we see has happened.
     upgraded_at = order.wanted.since or min(deployment.current.deployed_at or now, now)
     plan = plan_analysis(
-        id=uuid.uuid4().hex[:12],
+        id=order.id,
         rule_set=rule_set,
         parameters=order.parameters,
         deployment=deployment,

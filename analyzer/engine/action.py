@@ -41,7 +41,11 @@ async def carry_out(plan: Plan, decided: Decided, ports: Ports) -> AsyncIterator
         to_revision=deployment.wanted,
         reason=decided.reason,
     )
+    if withheld := await ports.permission.withheld(intent):
+        yield Held(at=ports.clock.now(), guard=Guard.STOPPED, reason=withheld)
+        return
     yield Intended(at=ports.clock.now(), intent=intent)
+    ports.permission.confirm()
     receipt = await asyncio.shield(_take_back(intent, ports))
     yield Acted(at=ports.clock.now(), receipt=receipt)
 

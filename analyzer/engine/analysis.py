@@ -10,6 +10,7 @@ from analyzer.judge import assessment as judge
 from analyzer.judge.assessment import Assessment
 from analyzer.model.event import (
     Acted,
+    Commanded,
     Decided,
     Dropped,
     Ended,
@@ -55,6 +56,8 @@ class Analysis:
     serving_since: float | None = None  # start of the first window in which the canary had data
     platform_trouble: Troubled | None = None
     extended: bool = False
+    commanded: Commanded | None = None
+    obeyed: bool = False  # whether the verdict is that of the newest command
     decided: Decided | None = None
     passed_at: float | None = None
     held: Held | None = None
@@ -106,6 +109,8 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
             return replace(analysis, sides=event.sides)
         case Troubled():
             return _note_trouble(analysis, event)
+        case Commanded():
+            return replace(analysis, commanded=event, obeyed=False)
         case Extended():
             return replace(analysis, deadline_at=event.deadline_at, extended=True)
         case Decided():
@@ -127,6 +132,7 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
 
 
 def _conclude(analysis: Analysis, event: Decided) -> Analysis:
+    analysis = replace(analysis, obeyed=analysis.commanded is not None)
     if event.verdict == Verdict.PASS:
         return replace(analysis, decided=event, passed_at=event.at)
     if event.verdict == Verdict.FAIL:  # at the deadline a failure is the deadline's own, and not yet in the assessment

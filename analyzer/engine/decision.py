@@ -3,7 +3,7 @@
 from analyzer.engine.analysis import Analysis, never_answered, refused
 from analyzer.judge import assessment as judge
 from analyzer.judge.assessment import Assessment
-from analyzer.model.event import Decided, Extended
+from analyzer.model.event import Command, Decided, Extended
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Verdict
 from analyzer.model.ruleset import OnFail, OnInconclusive
@@ -26,7 +26,7 @@ def _on_fail(analysis: Analysis) -> ActionKind:
     return ACTION_ON_FAIL[analysis.plan.rule_set.spec.on_fail]
 
 
-def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their order
+def decide(  # noqa: C901, PLR0911 -- one return for each reason to decide, in their order
     analysis: Analysis, now: float
 ) -> Decided | Extended | None:
     """The verdict, if there is one at this time; an extension of the deadline; or None to go on."""
@@ -37,6 +37,8 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
         return Decided(at=now, verdict=Verdict.INCONCLUSIVE, reason=reason, action=ActionKind.NONE)
     if analysis.held is not None:
         return None  # a pass whose watch was ended by a newer upgrade
+    if (by_hand := _by_hand(analysis, now)) is not None:
+        return by_hand
     standing = judge.standing(analysis.assessment)
     if standing == Standing.FAIL:
         return _failed(analysis, analysis.assessment, now)
@@ -53,6 +55,25 @@ def decide(  # noqa: PLR0911 -- one return for each reason to decide, in their o
         return _passed(now, judge.reason_to_pass(analysis.assessment))
     if now >= analysis.deadline_at and (analysis.read_all or _is_out_of_patience(analysis, now)):
         return _not_ready(analysis, now) or _at_deadline(analysis, now)
+    return None
+
+
+def _by_hand(analysis: Analysis, now: float) -> Decided | None:
+    """What a person has decided, if that is still to be done. A pass that is watched stays one when it is cancelled."""
+    commanded = analysis.commanded
+    if commanded is None or analysis.obeyed:
+        return None
+    said = f"by {commanded.by}: {commanded.why}"
+    match commanded.command:
+        case Command.APPROVE:
+            return _passed(now, f"approved {said}")
+        case Command.REJECT:
+            return Decided(at=now, verdict=Verdict.FAIL, reason=f"rejected {said}", action=_on_fail(analysis))
+        case Command.ROLLBACK:
+            return Decided(at=now, verdict=Verdict.FAIL, reason=f"ordered back {said}", action=ActionKind.ROLLBACK)
+        case Command.CANCEL if analysis.decided is None:
+            reason = f"cancelled {said}"
+            return Decided(at=now, verdict=Verdict.INCONCLUSIVE, reason=reason, action=ActionKind.NONE)
     return None
 
 
@@ -116,11 +137,17 @@ def _at_deadline(analysis: Analysis, now: float) -> Decided | Extended:
     return undecided
 
 
+def _is_called_off(analysis: Analysis) -> bool:
+    """Whether nothing more is to be watched or verified, for a person says so. An act is never cut in half."""
+    calls_off = analysis.commanded is not None and analysis.commanded.command in {Command.CANCEL, Command.APPROVE}
+    return calls_off and (analysis.intended is None or analysis.acted is not None)
+
+
 def is_over(analysis: Analysis, now: float) -> bool:
     """Whether nothing more is to be read or done."""
     if analysis.decided is None:
         return False
-    if analysis.held is not None:
+    if analysis.held is not None or _is_called_off(analysis):
         return True
     if analysis.acted is not None:
         return analysis.verified is not None

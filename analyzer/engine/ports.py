@@ -1,7 +1,7 @@
 """What the engine needs from outside: small protocols, implemented by adapters that know nothing of each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from analyzer.model.event import Event
@@ -104,6 +104,33 @@ class Observer(Protocol):
         ...
 
 
+class Permission(Protocol):
+    """Says whether an act is allowed where many analyses run."""
+
+    async def withheld(self, intent: Intent) -> str:
+        """Why this act is not allowed now, a sentence; empty: it is."""
+        ...
+
+    def confirm(self) -> None:
+        """Asked right before the act, when its intent is kept.
+
+        Raises:
+            LeaseLost: the analysis is another process' now.
+        """
+        ...
+
+
+class Always:
+    """The `Permission` of who runs one analysis: nobody else has a say."""
+
+    async def withheld(self, intent: Intent) -> str:  # noqa: ARG002 -- the port's
+        """Never."""
+        return ""
+
+    def confirm(self) -> None:
+        """Always."""
+
+
 @dataclass
 class Ports:
     """What one analysis works with."""
@@ -114,3 +141,4 @@ class Ports:
     observer: Observer
     clock: Clock
     actions_on: bool = True
+    permission: Permission = field(default_factory=Always)

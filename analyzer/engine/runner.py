@@ -1,7 +1,9 @@
 """One live analysis: read, fold, decide, act, verify. All of its state is in the events that it records."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import Coroutine, Sequence
+from typing import TypeVar
 
 from analyzer.concurrency import together
 from analyzer.engine import action, recovery, regrouping, resumption
@@ -12,11 +14,24 @@ from analyzer.engine.planning import PODS
 from analyzer.engine.ports import Ports
 from analyzer.engine.summary import report
 from analyzer.errors import NoRelease, PlatformError, QueryRefused, SourceError, SourceUnavailable
-from analyzer.model.event import Dropped, Ended, Event, Held, HistoryRead, Planned, Regrouped, Troubled, WindowRead
+from analyzer.model.event import (
+    Commanded,
+    Dropped,
+    Ended,
+    Event,
+    Held,
+    HistoryRead,
+    Planned,
+    Regrouped,
+    Troubled,
+    WindowRead,
+)
 from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import Absence, History, Window
 from analyzer.model.report import Guard, Report
 from analyzer.model.target import ActionKind
+
+T = TypeVar("T")
 
 LONGEST_PAUSE = 5.0
 """Seconds between two tries of a source that is away, at most; the first tries come sooner."""
@@ -44,6 +59,9 @@ class Runner:
         self._try_again_at: dict[str, float] = {}
         self._looked_at = self._last_at = plan.started_at
         self._unlearned = {query.metric: query for query in plan.queries}
+        self._commands: list[Commanded] = []
+        self._commanded = asyncio.Event()
+        self._handed_on = False
         if past:
             self._analysis = resumption.restored(past)
             self._unlearned = resumption.unlearned(self._analysis, past)
@@ -59,6 +77,20 @@ class Runner:
         if self._analysis is None:
             raise RuntimeError("the analysis has not begun")
         return self._analysis
+
+    @property
+    def commanded(self) -> Commanded | None:
+        """The newest decision by hand that is recorded."""
+        return self._analysis.commanded if self._analysis else None
+
+    def command(self, commanded: Commanded) -> None:
+        """A person has decided by hand: it is recorded, and obeyed, as soon as no act is under way."""
+        self._commands.append(commanded)
+        self._commanded.set()
+
+    def hand_on(self) -> None:
+        """Another process goes on from the record: when `run` is stopped now, the analysis is not ended."""
+        self._handed_on = True
 
     async def run(self, cause_of_stop: asyncio.Future[str] | None = None) -> Report:
         """Run to the end. When `cause_of_stop` is set, stop at the next safe point: an act is never cut in half."""
@@ -80,7 +112,8 @@ class Runner:
             if not work.done():
                 cause = cause_of_stop.result() if cause_of_stop is not None and cause_of_stop.done() else "cancelled"
                 await self._stop(work)
-            await self._append(Ended(at=self._ports.clock.now(), cause=cause))
+            if not self._handed_on:
+                await self._append(Ended(at=self._ports.clock.now(), cause=cause))
         if not work.cancelled():
             work.result()  # an error in the work is the caller's to see
         return report(self.analysis)
@@ -115,16 +148,42 @@ class Runner:
 
     async def _work(self) -> None:
         while not is_over(self.analysis, self._now):
-            histories = [self._read_history(query) for query in self._histories_due()]
-            windows = [self._read(query, window) for query, window in self._due()]
-            for events in await together(*histories, *windows):
+            await self._obey()
+            for events in await self._unless_commanded(self._read_all()) or ():
                 for event in events:
                     await self._append(event)
             await self._decide()
             await self._look_at_platform()
             await self._act_and_verify()
             if not is_over(self.analysis, self._now) and not self._due() and not self._histories_due():
-                await self._ports.clock.sleep(self._until_next())
+                await self._unless_commanded(self._ports.clock.sleep(self._until_next()))
+
+    async def _read_all(self) -> Sequence[Sequence[Event]]:
+        """All that is due now."""
+        histories = [self._read_history(query) for query in self._histories_due()]
+        windows = [self._read(query, window) for query, window in self._due()]
+        return await together(*histories, *windows)
+
+    async def _unless_commanded(self, work: Coroutine[None, None, T]) -> T | None:
+        """Its result; None, and it is broken off, when a command comes: a person does not wait for a slow source."""
+        working, commanded = asyncio.ensure_future(work), asyncio.ensure_future(self._commanded.wait())
+        try:
+            await asyncio.wait({working, commanded}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, commanded):
+                task.cancel()
+            await asyncio.gather(working, commanded, return_exceptions=True)
+
+    async def _obey(self) -> None:
+        self._commanded.clear()
+        commands, self._commands = self._commands, []
+        for commanded in commands:
+            before = self.analysis.commanded
+            if before is not None and before.asked_at == commanded.asked_at:
+                continue  # recorded by a process that was ended right after
+            if not is_over(self.analysis, self._now):
+                await self._append(commanded.model_copy(update={"at": self._now}))
 
     @property
     def _now(self) -> float:
@@ -194,6 +253,8 @@ class Runner:
         progress = self.analysis.progress[query.metric]
         length = min(self._interval, HEALTH_EVERY) if query.kind == PODS else self._interval
         end = progress.read_to + length
+        if self._plan.on_grid:  # the first is between a half and one and a half of the others
+            end = math.ceil(progress.read_to / length + 0.5) * length
         if self.analysis.decided is None and progress.read_to < self.analysis.deadline_at:
             end = min(end, self.analysis.deadline_at)  # a shorter last window: nothing before the deadline is left out
         return Window(start=progress.read_to, end=end)

@@ -1,5 +1,6 @@
 """What an analysis saw and did. A record is a sequence of events; an analysis' state is folded from them alone."""
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -106,6 +107,25 @@ class Verified(_Event):
     seconds: float | None = None
 
 
+class Command(StrEnum):
+    """What a person may decide by hand."""
+
+    CANCEL = "cancel"  # no verdict is wanted any more
+    APPROVE = "approve"  # it is good
+    REJECT = "reject"  # it is bad: what the rule set says of a failure is done
+    ROLLBACK = "rollback"  # it is bad, and is to be taken back whatever the rule set says
+
+
+class Commanded(_Event):
+    """A person has decided by hand. `by` and `why` are theirs, `asked_at` (Unix seconds) is when they said so."""
+
+    type: Literal["commanded"] = "commanded"
+    command: Command
+    by: str
+    why: str
+    asked_at: float
+
+
 class Ended(_Event):
     """The analysis is over; always the last event of a whole record. `cause` is empty, or a signal's name."""
 
@@ -120,6 +140,7 @@ Event = Annotated[
     | Regrouped
     | Troubled
     | Extended
+    | Commanded
     | Decided
     | Held
     | Intended

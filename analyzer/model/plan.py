@@ -79,4 +79,5 @@ class Plan(Model):
     upgraded_at: float
     started_at: float
     acting: bool  # False in a dry run
+    on_grid: bool = False  # windows end at multiples of the interval: who asks the same asks at the same time
     notes: tuple[str, ...] = ()

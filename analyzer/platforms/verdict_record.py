@@ -1,7 +1,7 @@
 """Keeps an analysis' verdict in the cluster as soon as it is there, and what was done then. Beside another record."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from analyzer.errors import PlatformError
@@ -24,28 +24,37 @@ class Keeps(Protocol):
 class VerdictRecord:
     """A record that hands every event on, and keeps the verdict in the release's ConfigMap.
 
-    What cannot be written is told once through `complain`, and tried again with the next news. A dry run keeps nothing.
+    `past` are the events that the other record has already. What cannot be written is told once through `complain`, and tried again with the next news. A dry run keeps nothing.
     """
 
-    def __init__(self, record: Keeps, verdicts: Verdicts, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, record: Keeps, verdicts: Verdicts, complain: Callable[[str], None], past: Sequence[Event] = ()
+    ) -> None:
         self._record = record
         self._verdicts = verdicts
         self._complain = complain
         self._planned: Planned | None = None
         self._judged: Judged | None = None
         self._complained = False
+        for event in past:
+            self._hear(event)
 
     async def append(self, event: Event) -> None:
         """Keep one event; the other record first."""
         await self._record.append(event)
+        judged = self._hear(event)
+        if judged is not None:
+            await self._write(judged)
+
+    def _hear(self, event: Event) -> Judged | None:
+        """The verdict, if this event changes it."""
         if isinstance(event, Planned):
             self._planned = event
         if self._planned is None or not self._planned.plan.acting:
-            return
+            return None
         judged = _judged(self._planned, self._judged, event)
-        if judged is not None:
-            self._judged = judged
-            await self._write(judged)
+        self._judged = judged or self._judged
+        return judged
 
     async def _write(self, judged: Judged) -> None:
         try:
