@@ -1,0 +1,175 @@
+"""From an order in the store to what its analysis needs. What many analyses share is made once."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from analyzer.composition import AnalysisOrder, Wanted, finish_rules, planned, with_health
+from analyzer.engine.ports import Platform, Record, Source
+from analyzer.errors import UsageError
+from analyzer.model.document import read_rule_set
+from analyzer.model.event import Event
+from analyzer.model.order import Order, Ordered
+from analyzer.model.plan import Plan
+from analyzer.model.ruleset import RuleSet
+from analyzer.model.target import PlatformKind, Revision, Target
+from analyzer.platforms.cluster import Cluster, ClusterSettings
+from analyzer.platforms.command import Command
+from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
+from analyzer.platforms.verdict_record import VerdictRecord
+from analyzer.service.settings import PrometheusSettings, Settings
+from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.sharing import Observe, SharedClient
+from analyzer.sources.prometheus.source import PrometheusSource
+from analyzer.store.entry import Entry
+
+LARGEST_ANSWER = 64 * 2**20
+"""Bytes of one answer of Prometheus: many analyses share the memory."""
+
+
+def access_of(settings: PrometheusSettings) -> PrometheusAccess:
+    """How a connection of the settings is reached.
+
+    Raises:
+        UsageError: its settings do not fit together.
+    """
+    given = settings.model_dump(exclude={"at_once", "scope", "namespaces"}, exclude_none=True)
+    return PrometheusAccess.of(**given, max_answer=LARGEST_ANSWER)
+
+
+def target_of(order: Order) -> Target:
+    """The target of an order.
+
+    Raises:
+        UsageError: it is none.
+    """
+    kind, _, name = order.target.partition("/")
+    if kind not in set(PlatformKind):
+        known = ", ".join(f"{each.value}/NAME" for each in PlatformKind)
+        raise UsageError(f"target {order.target!r}: write one of {known}")
+    return Target(kind=PlatformKind(kind), name=name, namespace=order.namespace)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What one analysis needs, open."""
+
+    order: AnalysisOrder
+    rule_set: RuleSet
+    source: Source
+    platform: Platform
+
+    async def plan(self, complain: Callable[[str], None]) -> Plan:
+        """Its plan, from now on.
+
+        Raises:
+            CanaryError: as `analyzer.composition.planned`.
+        """
+        plan = await planned(self.order, self.rule_set, self.platform, self.source, complain)
+        return plan.model_copy(update={"on_grid": True})
+
+    async def record(self, record: Record, complain: Callable[[str], None], past: Sequence[Event]) -> Record:
+        """The record, and beside it the verdict where the platform keeps verdicts."""
+        if isinstance(self.platform, Helm) and (verdicts := await self.platform.verdicts()) is not None:
+            return VerdictRecord(record, verdicts, complain, past)
+        return record
+
+
+class Assembly:
+    """Makes what analyses need. To be closed."""
+
+    def __init__(self, settings: Settings, clients: Mapping[str, SharedClient], cluster: Cluster) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._cluster = cluster
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings, observe: Observe) -> AsyncIterator["Assembly"]:
+        """With a client for each Prometheus of the settings; `observe` is told of each query.
+
+        Raises:
+            UsageError: the settings of one do not fit together.
+        """
+        kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+        cluster = Cluster(ClusterSettings(kubeconfig=kubeconfig, context=settings.context))
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(cluster.close)
+            clients = {}
+            for name, each in settings.prometheus.items():
+                client = SharedClient(access_of(each), at_once=each.at_once, observe=observe)
+                clients[name] = await stack.enter_async_context(client)
+            yield cls(settings, clients, cluster)
+
+    @asynccontextmanager
+    async def prepared(self, entry: Entry, *, dry_run: bool) -> AsyncIterator[Prepared]:
+        """What the analysis of this order needs.
+
+        Raises:
+            CanaryError: it cannot be done any more: the settings have changed since it was ordered.
+        """
+        order = Ordered.model_validate_json(entry.ordered).order
+        rule_set = finish_rules(read_rule_set(order.rule_set or "", f"{order.rules}.yaml"), order.parameters)
+        wanted = self._wanted(entry, order, dry_run=dry_run)
+        connection = self._settings.prometheus.get(order.prometheus)
+        client = self._clients.get(order.prometheus)
+        if connection is None or client is None:
+            raise UsageError(f"prometheus {order.prometheus!r}: the service has no connection of that name")
+        scope = connection.scope.replace("${namespace}", order.namespace)
+        async with PrometheusSource.sharing(client, who=entry.id, scope=scope) as metrics:
+            platform = self._platform(wanted)
+            yield Prepared(wanted, rule_set, with_health(metrics, platform), platform)
+
+    def _wanted(self, entry: Entry, order: Order, *, dry_run: bool) -> AnalysisOrder:
+        target = target_of(order)
+        since = order.since
+        if since is None and target.kind == PlatformKind.COMMAND:
+            since = entry.created_at  # nobody else can say when it was brought out
+        return AnalysisOrder(
+            id=entry.id,
+            target=target,
+            rules=order.rules,
+            parameters=order.parameters,
+            access=access_of(self._settings.prometheus[order.prometheus])
+            if order.prometheus in self._settings.prometheus
+            else None,
+            wanted=Wanted(
+                canary=order.canary,
+                baseline=order.baseline,
+                since=since,
+                revision=order.revision or "new",
+                previous=order.previous or "previous",
+            ),
+            helm=self._settings.helm,
+            kubeconfig=self._settings.kubeconfig,
+            context=self._settings.context,
+            to_revision=order.to_revision,
+            needs_ready_pods=order.pods,
+            acting=not (order.dry_run or dry_run),
+        )
+
+    def _platform(self, order: AnalysisOrder) -> Platform:
+        """The platform of one target.
+
+        Raises:
+            UsageError: the settings have no such target.
+        """
+        if order.target.kind == PlatformKind.COMMAND:
+            command = self._settings.targets.get(order.target.name)
+            if command is None or command.namespace != order.target.namespace:
+                raise UsageError(f"the service's settings have no target {order.target} in that namespace")
+            return Command(
+                order.target,
+                command.rollback,
+                revision=Revision(number=order.wanted.revision),
+                previous=Revision(number=order.wanted.previous),
+                time_limit=command.timeout,
+            )
+        settings = HelmSettings(
+            program=str(order.helm) if order.helm else "helm",
+            kubeconfig=str(order.kubeconfig) if order.kubeconfig else None,
+            context=order.context,
+            rollback=RollbackOptions(),
+            to_revision=order.to_revision,
+        )
+        return Helm(order.target, settings, self._cluster)
