@@ -48,3 +48,29 @@ class Identities(Protocol):
             PlatformUnavailable: it cannot be found out now (the API server is asked, and does not answer).
         """
         ...
+
+
+class FirstKnown:
+    """Several ways to tell callers: the first that knows somebody is believed."""
+
+    def __init__(self, *ways: Identities) -> None:
+        self._ways = ways
+
+    async def of(self, authorization: str | None) -> Caller | None:
+        """As `Identities` has it."""
+        for way in self._ways:
+            if (caller := await way.of(authorization)) is not None:
+                return caller
+        return None
+
+
+LONGEST_TOKEN = 16 * 1024
+"""Characters of a token; a longer one is nobody's."""
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token in an Authorization header; None if there is none that could be one."""
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    token = token.strip()
+    fits = scheme.lower() == "bearer" and 0 < len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable()
+    return token if fits and " " not in token else None
