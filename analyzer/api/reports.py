@@ -1,0 +1,80 @@
+"""Reports in their forms."""
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from analyzer.api.callers import Asking
+from analyzer.api.parts import AnalysisId, Here, Parts
+from analyzer.api.problem import Refused
+from analyzer.api.representation import Trial
+from analyzer.api.writing import json
+from analyzer.model.report import Report
+from analyzer.rendering.document import markdown
+from analyzer.rendering.html import render
+from analyzer.rendering.junit import junit
+from analyzer.service.identity import Caller
+from analyzer.service.ordering import rules_text
+
+router = APIRouter(prefix="/api/v1/analyses/{analysis_id}", tags=["reports"])
+
+
+@router.get("/report.json", response_model=Report, summary="The report as JSON")
+async def as_json(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
+    """As it stands; 404 before the plan is made."""
+    return json(await _report(parts, caller, analysis_id))
+
+
+@router.get(
+    "/report.md",
+    response_class=Response,
+    responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+    summary="The report as Markdown",
+)
+async def as_markdown(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
+    """As it stands; 404 before the plan is made."""
+    return Response(markdown(await _report(parts, caller, analysis_id)), media_type="text/markdown")
+
+
+@router.get(
+    "/report.html",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    summary="The report as a page",
+)
+async def as_html(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
+    """One page that needs nothing else; 404 before the plan is made."""
+    return Response(render(await _report(parts, caller, analysis_id)), media_type="text/html")
+
+
+@router.get(
+    "/report.xml",
+    response_class=Response,
+    responses={200: {"content": {"application/xml": {"schema": {"type": "string"}}}}},
+    summary="The report as JUnit XML",
+)
+async def as_junit(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
+    """As it stands; 404 before the plan is made."""
+    return Response(junit(await _report(parts, caller, analysis_id)), media_type="application/xml")
+
+
+@router.post("/dry-run", response_model=Report, summary="Judge again by other rules")
+async def dry_run(analysis_id: AnalysisId, body: Trial, caller: Asking, parts: Here) -> Response:
+    """What another rule set says of the readings that were recorded. Nothing is asked, kept or done."""
+    entry = await parts.entry(caller, analysis_id)
+    if (body.rules is None) == (body.rule_set is None):
+        raise Refused(
+            422, "give either rules, the name of a rule set that the service has, or rule_set, the text of one"
+        )
+    name, text = body.rules or "rule_set", body.rule_set
+    if text is None:
+        text = await asyncio.to_thread(rules_text, name, parts.service.settings)
+    return json(await parts.reports.judged_by(entry, text, f"{name}.yaml", body.parameters))
+
+
+async def _report(parts: Parts, caller: Caller, id_: str) -> Report:
+    report = await parts.reports.of(await parts.entry(caller, id_))
+    if report is None:
+        raise Refused(404, f"analysis {id_} has no report yet: its plan is not made; look again in a moment")
+    return report

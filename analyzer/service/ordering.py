@@ -1,0 +1,142 @@
+"""What an order must be before it is kept: what its analysis will need is looked up now, and not at night."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from analyzer.composition import SHIPPED, finish_rules
+from analyzer.engine.planning import tell_sides
+from analyzer.errors import UsageError
+from analyzer.model.document import read_rule_file, read_rule_set
+from analyzer.model.order import Order
+from analyzer.model.ruleset import RuleSet, Sides
+from analyzer.model.suggestion import did_you_mean
+from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.service.settings import Settings
+from analyzer.sources.checking import check_rule_set
+
+LARGEST = 256 * 1024
+"""Signs of a rule set that is kept with an order."""
+LATEST = 60.0
+"""Seconds by which the clock of whoever orders may be ahead."""
+_EARLIEST = 1e9  # 2001: whoever writes less means something else than Unix seconds
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LONGEST_NAME = 253
+
+
+def resolve(order: Order, settings: Settings, now: float) -> Order:
+    """The order as it is kept: checked against the settings, with the whole text of its rule set in it.
+
+    What files say later makes no difference to it. `now` in Unix seconds. Reads files; for a thread.
+
+    Raises:
+        UsageError: it cannot be done; RuleSetError with every mistake in its rule set.
+    """
+    target = target_of(order)
+    _check_target(order, target, settings)
+    _check_connection(order, settings)
+    _check_since(order, now)
+    text = order.rule_set if order.rule_set is not None else rules_text(order.rules, settings)
+    rule_set = finish_rules(read_rule_set(text, f"{order.rules}.yaml"), order.parameters)
+    _check_sides(order, target, rule_set, now)
+    return order.model_copy(update={"rule_set": text})
+
+
+def target_of(order: Order) -> Target:
+    """The target of an order.
+
+    Raises:
+        UsageError: it is none.
+    """
+    kind, _, name = order.target.partition("/")
+    if kind not in set(PlatformKind):
+        known = " or ".join(f"{each.value}/NAME" for each in PlatformKind)
+        raise UsageError(f"target {_shown(order.target)} is not a target: write {known}")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise UsageError(f"target {_shown(order.target)}: a name consists of letters, digits, '-', '_' and '.'")
+    return Target(kind=PlatformKind(kind), name=name, namespace=order.namespace)
+
+
+def folders(settings: Settings) -> Sequence[Path]:
+    """Where rule sets are: those of the settings first, so that they may have one instead of a shipped one."""
+    return (*settings.rules, *SHIPPED)
+
+
+def rules_names(settings: Settings) -> Sequence[str]:
+    """The names of all rule sets that the service has, sorted."""
+    return sorted({file.stem for folder in folders(settings) for file in folder.glob("*.yaml")})
+
+
+def rules_text(name: str, settings: Settings) -> str:
+    """The text of a rule set that the service has. Only its own folders are looked at: `name` is no path.
+
+    Raises:
+        UsageError: there is none of this name, or it cannot be read.
+    """
+    if name not in (known := rules_names(settings)):
+        hint = did_you_mean(name, known) or f": it has {', '.join(known)}"
+        raise UsageError(f"rules {_shown(name)}: the service has no rule set of that name{hint}")
+    file = next(path for folder in folders(settings) if (path := folder / f"{name}.yaml").exists())
+    read_rule_file(file)  # refuses what is no regular file, or has mistakes
+    text = file.read_text(encoding="utf-8")
+    if len(text) > LARGEST:
+        raise UsageError(f"rules {name}: the rule set is larger than 256 KiB")
+    return text
+
+
+def _check_target(order: Order, target: Target, settings: Settings) -> None:
+    if target.kind == PlatformKind.HELM:
+        if not order.namespace:
+            raise UsageError(f"namespace: is missing: say in which one {target} is")
+        return
+    known = settings.targets.get(target.name)
+    # Whoever orders in one namespace does not learn what there is in another.
+    if known is None or known.namespace != order.namespace:
+        place = f" in the namespace {order.namespace}" if order.namespace else " without a namespace"
+        raise UsageError(f"target {target}: the service's settings have no such target{place}")
+    if order.to_revision is not None:
+        raise UsageError(f"to_revision: is for helm/NAME; {target} is taken back by its command")
+
+
+def _check_connection(order: Order, settings: Settings) -> None:
+    allowed = {
+        name
+        for name, connection in settings.prometheus.items()
+        if {"*", order.namespace}.intersection(connection.namespaces)
+    }
+    if order.prometheus not in allowed:
+        listing = f": there is {', '.join(sorted(allowed))}" if allowed else ": it has none for this namespace"
+        raise UsageError(f"prometheus {_shown(order.prometheus)}: the service has no such connection for it{listing}")
+
+
+def _check_since(order: Order, now: float) -> None:
+    if order.since is None:
+        return
+    if not math.isfinite(order.since) or order.since < _EARLIEST:
+        raise UsageError("since: not a moment in Unix seconds: write one such as 1790000000, or leave it out")
+    if order.since > now + LATEST:
+        raise UsageError("since: is in the future: write the moment of the upgrade in Unix seconds, or leave it out")
+
+
+def _check_sides(order: Order, target: Target, rule_set: RuleSet, now: float) -> None:
+    """What can be known of the sides before the platform is asked.
+
+    Raises:
+        UsageError: they cannot be told apart.
+    """
+    sides = rule_set.spec.sides
+    if order.baseline is not None and not order.canary:
+        raise UsageError("baseline: without canary: give matchers for both, or for the canary alone")
+    if order.canary is not None:
+        sides = Sides(canary=order.canary, baseline=order.baseline)
+        spec = rule_set.spec.model_copy(update={"sides": sides})
+        for key, message in check_rule_set(rule_set.model_copy(update={"spec": spec})):
+            raise UsageError(f"{key.removeprefix('spec.sides.')}: {message}")
+    if target.kind == PlatformKind.COMMAND:
+        tell_sides(sides, Deployment(target=target, current=Revision(number="new")), now)
+
+
+def _shown(text: str) -> str:
+    """What was written, short and on one line."""
+    return repr(text if len(text) <= 100 else f"{text[:99]}…")  # noqa: PLR2004 -- enough to recognise it

@@ -1,0 +1,138 @@
+"""What the tests of the API share: callers, settings, orders, and analyses that have come some way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from analyzer.engine.replay import judge_again
+from analyzer.model.event import Event
+from analyzer.service.identity import EVERYWHERE, Caller, Role
+from analyzer.service.running import Service
+from analyzer.service.settings import CommandTarget, PrometheusSettings, Settings
+from analyzer.store.analyses import Analyses
+from analyzer.store.audit import Audit
+from analyzer.store.database import Database
+from analyzer.store.entry import Summary
+from tests.engine.world import World, rates
+
+CALLERS: Mapping[str, Caller] = {
+    "reader": Caller("reader", {"shop": Role.READ}),
+    "starter": Caller("starter", {"shop": Role.START}),
+    "decider": Caller("decider", {"shop": Role.DECIDE}),
+    "elsewhere": Caller("elsewhere", {"bank": Role.DECIDE}),
+    "nowhere": Caller("nowhere", {}),
+    "admin": Caller("admin", {EVERYWHERE: Role.ADMIN}),
+}
+ORDER: Mapping[str, Any] = {
+    "target": "command/search",
+    "namespace": "shop",
+    "canary": 'version="2"',
+    "baseline": 'version="1"',
+}
+RULES = """
+apiVersion: canary-analyzer.io/v1alpha1
+kind: RuleSet
+metadata: {name: own}
+spec:
+  parameters: {requests: http_requests_total}
+  sides: {canary: 'version="2"', baseline: 'version="1"'}
+  metrics:
+    errors: {ratio: {bad: '${requests}{code=~"5.."}', total: '${requests}'}}
+  rules: [{metric: errors, critical: true}]
+"""
+
+
+class People:
+    """Identities by the name that they send as their token."""
+
+    async def of(self, authorization: str | None) -> Caller | None:
+        kind, _, name = (authorization or "").partition(" ")
+        return CALLERS.get(name) if kind == "Bearer" else None
+
+
+@dataclass
+class Work:
+    """A supervisor that counts how often it was woken."""
+
+    woken: int = 0
+    sentences: list[str] = field(default_factory=list)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def troubles(self) -> Sequence[str]:
+        return self.sentences
+
+
+def settings(**other: object) -> Settings:
+    given: dict[str, object] = {
+        "prometheus": {
+            "default": PrometheusSettings(url="http://prometheus"),
+            "bank": PrometheusSettings(url="http://prometheus-of-the-bank", namespaces=("bank",)),
+        },
+        "targets": {
+            "search": CommandTarget(rollback="true", namespace="shop"),
+            "vault": CommandTarget(rollback="true", namespace="bank"),
+        },
+        **other,
+    }
+    return Settings.model_validate(given)
+
+
+def service_on(database: Database, settings_: Settings) -> Service:
+    return Service(settings_, database, Analyses(database), Audit(database), People(), Work())
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+@dataclass
+class House:
+    """The service, and a client of it."""
+
+    service: Service
+    client: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401 -- as httpx has it
+        headers = bearer(who) | more.pop("headers", {})
+        return await self.client.request(method, path, headers=headers, **more)
+
+    async def get(self, path: str, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401 -- as httpx has it
+        return await self.ask("GET", path, who, **more)
+
+    async def post(self, path: str, body: object, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401 -- as httpx has it
+        return await self.ask("POST", path, who, json=body, **more)
+
+    async def ordered(self, who: str = "starter", **other: object) -> str:
+        """The id of a new analysis."""
+        answer = await self.post("/api/v1/analyses", {**ORDER, **other}, who)
+        assert answer.status_code == 201, answer.text
+        id_: str = answer.json()["id"]
+        return id_
+
+    async def keep(self, id_: str, events: Sequence[Event]) -> None:
+        """As a worker would: claim it, and keep what happened."""
+        (claim,) = [each for each in await self.service.analyses.claim("worker", 0.0, 1e12, 1000) if each.id == id_]
+        summary = Summary.of(judge_again(events)) if events[0].type == "planned" else None
+        await self.service.analyses.append(id_, claim.lease, events, summary=summary)
+
+    async def failed(self) -> str:
+        """The id of an analysis that has ended with a rollback."""
+        id_ = await self.ordered()
+        await self.keep(id_, await events_of_a_failure())
+        return id_
+
+
+_made: list[Event] = []
+
+
+async def events_of_a_failure() -> Sequence[Event]:
+    """The whole record of a revision that failed and was taken back."""
+    if not _made:
+        world = World(rates(0.2))
+        await world.runner().run()
+        _made.extend(world.record.events)
+    return _made
