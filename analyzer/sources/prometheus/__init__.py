@@ -5,6 +5,12 @@ transport   connections that can be broken off from outside
 failure     what went wrong, as one of our errors with a sentence
 client      one question, one answer
 answer      the JSON of an answer into series
+asking      what is asked, and the one way in which readers ask it
+scope       the part of the data that an analysis may see
+sharing     one client for many analyses
+turns       whose question is put next
+pace        how many questions at once the server bears
+keeping     answers kept for a short while
 fetching    raw samples, and what is known of new series' targets
 following   every series of a query followed up to a time
 evaluation  expressions that the server evaluates itself

@@ -1,28 +1,50 @@
 """The JSON of an answer into series. Pure."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analyzer.errors import MalformedAnswer
 from analyzer.sources.counting import Series
 from analyzer.sources.native import Native, parse_native
-from analyzer.sources.prometheus.client import Answer
 
 V = TypeVar("V")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A success: `result` as the API gives it for this `kind` (`vector`, `matrix`, `scalar` or `string`).
+
+    `notes` are what the server's PromQL engine remarked on the query itself; `size` is that of the JSON in bytes.
+    Several readers may have the same answer: neither it nor the series in it are changed by anybody.
+    """
+
+    kind: str
+    result: Any
+    notes: tuple[str, ...] = ()
+    size: int = field(default=0, compare=False)
+    _read: dict[str, list[Series[Any]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def prepared(self) -> "Answer":
+        """The same, its numbers read already: where that takes long, it is done in the thread that fetched it."""
+        with suppress(MalformedAnswer):  # who reads it is told
+            float_series(self)
+        return self
+
+
 def float_series(answer: Answer) -> list[Series[float]]:
-    """The series of plain numbers in an answer, with all their samples; times in Unix milliseconds.
+    """The series of plain numbers in an answer, with all their samples; times in Unix milliseconds. Read once.
 
     Raises:
         MalformedAnswer: it has another shape.
     """
-    return _series(answer, "value", "values", _number)
+    return _once(answer, "value", "values", _number)
 
 
 def native_series(answer: Answer) -> list[Series[Native]]:
     """The series of native histograms in an answer, likewise."""
-    return _series(answer, "histogram", "histograms", parse_native)
+    return _once(answer, "histogram", "histograms", parse_native)
 
 
 def single_values(answer: Answer) -> list[tuple[dict[str, str], float]]:
@@ -39,6 +61,12 @@ def single_values(answer: Answer) -> list[tuple[dict[str, str], float]]:
     if answer.kind != "vector":
         raise MalformedAnswer(f"a {answer.kind} came where one value for each series was asked for")
     return [(dict(series.labels), series.values[-1]) for series in float_series(answer) if series.values]
+
+
+def _once(answer: Answer, single: str, several: str, parse: Callable[[Any], V]) -> list[Series[V]]:
+    if single not in answer._read:  # noqa: SLF001 -- this module's own
+        answer._read[single] = _series(answer, single, several, parse)  # noqa: SLF001 -- as above
+    return answer._read[single]  # noqa: SLF001 -- as above
 
 
 def _series(answer: Answer, single: str, several: str, parse: Callable[[Any], V]) -> list[Series[V]]:

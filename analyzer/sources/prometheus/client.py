@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
@@ -23,13 +23,14 @@ from urllib3.util.retry import Retry
 from analyzer.errors import QueryRefused, SourceUnavailable
 from analyzer.model.reading import Absence
 from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.prometheus.failure import LONGEST_MESSAGE, Failures
 from analyzer.sources.prometheus.transport import BreakableAdapter, Exchange
 
 __all__ = ["Answer", "PrometheusAccess", "PrometheusClient"]
 
 AT_ONCE = 8
-"""Requests under way at once; the others wait for their turn."""
+"""Requests under way at once, where nothing else is said; the others wait for their turn."""
 LONGEST_URL = 2000
 """Characters of parameters up to which a query is sent by GET: everything on the way allows that. Longer ones are
 sent in the body of a POST."""
@@ -38,18 +39,6 @@ LONGEST_GET = 16_000
 REDIRECTS = 3
 _CHUNK = 256 * 1024
 _OK, _MOVED, _POST_NOT_ALLOWED = 200, {301, 302, 303, 307, 308}, {403, 405, 501}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A success: `result` as the API gives it for this `kind` (`vector`, `matrix`, `scalar` or `string`).
-
-    `notes` are what the server's PromQL engine remarked on the query itself.
-    """
-
-    kind: str
-    result: Any
-    notes: tuple[str, ...] = ()
 
 
 class _Authenticating(AuthBase):
@@ -74,11 +63,11 @@ class _Raw:
 class _Connect(PrometheusConnect):  # type: ignore[misc]  # the library has no types
     """The library's client with our session: nothing is tried twice, and a hanging exchange can be broken off."""
 
-    def __init__(self, access: PrometheusAccess) -> None:
+    def __init__(self, access: PrometheusAccess, at_once: int) -> None:
         session = requests.Session()
         super().__init__(url=access.url, session=session, retry=Retry(0))
         for scheme in ("http://", "https://", access.url):
-            session.mount(scheme, BreakableAdapter(AT_ONCE))
+            session.mount(scheme, BreakableAdapter(at_once))
         self._access = access
         if access.insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # the user has said so; once is enough
@@ -113,11 +102,11 @@ class _Connect(PrometheusConnect):  # type: ignore[misc]  # the library has no t
 class PrometheusClient:
     """Asks a server. Use as an asynchronous context manager, or close it."""
 
-    def __init__(self, access: PrometheusAccess) -> None:
+    def __init__(self, access: PrometheusAccess, at_once: int = AT_ONCE) -> None:
         self._access = access
-        self._connect = _Connect(access)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="prometheus")
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._connect = _Connect(access, at_once)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="prometheus")
+        self._turns = asyncio.Semaphore(at_once)
         self._is_post_allowed = True
 
     async def __aenter__(self) -> Self:
@@ -173,7 +162,7 @@ class PrometheusClient:
             raw = self._send(f"{self._access.url}/api/v1/{what}", parameters, authorization, failures)
         if raw.status != _OK:
             raise failures.of_status(raw.status, raw.body)
-        return _answer(raw.body, failures)
+        return _answer(raw.body, failures).prepared()
 
     def _send(self, url: str, parameters: str, authorization: str | None, failures: Failures) -> _Raw:
         if len(parameters) <= LONGEST_URL or not (self._is_post_allowed or len(parameters) > LONGEST_GET):
@@ -287,7 +276,7 @@ def _answer(body: bytes, failures: Failures) -> Answer:
     missing = [note for note in notes if not note.startswith(("PromQL info:", "PromQL warning:"))]
     if missing:
         raise SourceUnavailable(f"a part of the data is missing: {'; '.join(missing[:3])}", Absence.PARTIAL.value)
-    return Answer(kind, result, tuple(note for note in notes if not note.startswith("PromQL info:")))
+    return Answer(kind, result, tuple(note for note in notes if not note.startswith("PromQL info:")), len(body))
 
 
 def _seconds(milliseconds: int) -> str:

@@ -5,14 +5,14 @@ from analyzer.model.reading import Absence, Missing
 from analyzer.sources.gauging import Values
 from analyzer.sources.ledger import Tally, milliseconds
 from analyzer.sources.prometheus.answer import single_values
-from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.promql import Matcher
 from analyzer.sources.querying import evaluated
 from analyzer.sources.rendering import render_duration
 
 
 async def evaluate(
-    client: PrometheusClient, query: Query, role: str, matchers: tuple[Matcher, ...], end: float, seconds: float
+    client: Asking, query: Query, role: str, matchers: tuple[Matcher, ...], end: float, seconds: float
 ) -> tuple[Values, tuple[str, ...]]:
     """The values of one side's expression at `end` (Unix seconds), over a window of this length in seconds; and what
     the server's engine remarks on the expression.

@@ -1,5 +1,6 @@
 """The raw samples of a window from the server, and what is known of new series' targets."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,8 +10,8 @@ from analyzer.concurrency import together
 from analyzer.errors import QueryRefused
 from analyzer.sources.counting import Labels, Series
 from analyzer.sources.lifetime import INSTANCE, JOB, POD, Lifetimes
-from analyzer.sources.prometheus.answer import float_series
-from analyzer.sources.prometheus.client import Answer, PrometheusClient
+from analyzer.sources.prometheus.answer import Answer, float_series
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.promql import Matcher, Selector, one_of
 from analyzer.sources.querying import STARTED, UP
 
@@ -30,9 +31,7 @@ _MANY = 200
 """More targets than this are not named one by one."""
 
 
-async def raw_series(
-    client: PrometheusClient, selector: Selector, start: int, end: int, parse: Parse[V]
-) -> list[Series[V]]:
+async def raw_series(client: Asking, selector: Selector, start: int, end: int, parse: Parse[V]) -> list[Series[V]]:
     """Every sample with start < t <= end (ms), series by series, in bounded answers.
 
     The left border of a range belongs to it in Prometheus 2 and not in Prometheus 3; here it never does.
@@ -40,8 +39,8 @@ async def raw_series(
     borders = [*range(start, end, CHUNK), end]
     merged: dict[frozenset[tuple[str, str]], Series[V]] = {}
     for left, right in pairwise(borders):
-        for series in parse(await client.instant(selector.over(right - left), right)):
-            _trim(series, left)
+        for shared in parse(await client.instant(selector.over(right - left), right)):
+            series = _after(shared, left)  # a copy: others may read the same answer
             key = frozenset(series.labels.items())
             if (known := merged.get(key)) is None:
                 merged[key] = series
@@ -51,10 +50,9 @@ async def raw_series(
     return [series for series in merged.values() if series.times]
 
 
-def _trim(series: Series[V], left: int) -> None:
-    keep = next((index for index, time in enumerate(series.times) if time > left), len(series.times))
-    if keep:
-        series.times, series.values = series.times[keep:], series.values[keep:]
+def _after(series: Series[V], left: int) -> Series[V]:
+    first = bisect_right(series.times, left)
+    return Series(series.labels, series.times[first:], series.values[first:])
 
 
 def narrowed(selector: Selector, newcomers: Sequence[Labels]) -> Selector:
@@ -62,7 +60,7 @@ def narrowed(selector: Selector, newcomers: Sequence[Labels]) -> Selector:
     return selector.within(_targets(newcomers))
 
 
-async def lifetimes_of(client: PrometheusClient, newcomers: Sequence[Labels], start: int, end: int) -> Lifetimes:
+async def lifetimes_of(client: Asking, newcomers: Sequence[Labels], start: int, end: int) -> Lifetimes:
     """What is known of the targets, processes and pods of these series.
 
     Raises:
@@ -76,22 +74,17 @@ async def lifetimes_of(client: PrometheusClient, newcomers: Sequence[Labels], st
     if pods and len(pods) <= _MANY:
         asked.append(Selector("kube_pod_start_time", (one_of(POD, pods),)))
     up, processes, *rest = await together(*(_known(client, selector, start, end) for selector in asked))
-    scrapes = [Series(each.labels, *_after(each, start + MARGIN)) for each in up]
+    scrapes = [_after(each, start + MARGIN) for each in up]
     return Lifetimes(up=scrapes, processes=processes, pods=rest[0] if rest else ())
 
 
-async def _known(client: PrometheusClient, selector: Selector, start: int, end: int) -> list[Series[float]]:
+async def _known(client: Asking, selector: Selector, start: int, end: int) -> list[Series[float]]:
     try:
         return await raw_series(client, selector, start, end, float_series)
     except (
         QueryRefused
     ):  # not everybody may ask for everything; then nothing is known, and first samples are references
         return []
-
-
-def _after(series: Series[float], time: int) -> tuple[list[int], list[float]]:
-    later = [(at, value) for at, value in zip(series.times, series.values, strict=True) if at > time]
-    return [at for at, _ in later], [value for _, value in later]
 
 
 def _targets(newcomers: Iterable[Labels]) -> tuple[Matcher, ...]:

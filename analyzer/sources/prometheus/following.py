@@ -11,7 +11,7 @@ from analyzer.sources.ledger import Followed, Ledger, Tally
 from analyzer.sources.lifetime import Lifetimes
 from analyzer.sources.native import Native, NativeBuckets
 from analyzer.sources.prometheus.answer import float_series, native_series
-from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.prometheus.fetching import (
     FIRST_LOOKBACK,
     LATE,
@@ -26,16 +26,16 @@ from analyzer.sources.querying import BAD, CLASSIC, NATIVE, STARTED, TOTAL, Aske
 V = TypeVar("V")
 
 
-async def _plain(client: PrometheusClient, selector: Selector, start: int, end: int) -> list[Series[float]]:
+async def _plain(client: Asking, selector: Selector, start: int, end: int) -> list[Series[float]]:
     return await raw_series(client, selector, start, end, float_series)
 
 
-async def _classic(client: PrometheusClient, selector: Selector, start: int, end: int) -> list[Series[Classic]]:
+async def _classic(client: Asking, selector: Selector, start: int, end: int) -> list[Series[Classic]]:
     histograms, _ = histograms_of(await raw_series(client, selector, start, end, float_series))
     return histograms
 
 
-async def _native(client: PrometheusClient, selector: Selector, start: int, end: int) -> list[Series[Native]]:
+async def _native(client: Asking, selector: Selector, start: int, end: int) -> list[Series[Native]]:
     return await raw_series(client, selector, start, end, native_series)
 
 
@@ -43,7 +43,7 @@ async def _native(client: PrometheusClient, selector: Selector, start: int, end:
 class Kind(Generic[V]):
     """How the series of a role are loaded and counted; `births` is whether a new series may count from zero."""
 
-    load: Callable[[PrometheusClient, Selector, int, int], Awaitable[list[Series[V]]]]
+    load: Callable[[Asking, Selector, int, int], Awaitable[list[Series[V]]]]
     algebra: Algebra[V]
     births: bool = True
 
@@ -59,7 +59,7 @@ KINDS: dict[str, Kind[Any]] = {
 
 
 async def follow_series(
-    client: PrometheusClient, role: str, asked: Sequence[Asked], ledger: Ledger, end: int
+    client: Asking, role: str, asked: Sequence[Asked], ledger: Ledger, end: int
 ) -> dict[str, list[Followed[Any]]]:
     """What every series of this role gave from where the ledger stands up to `end` (Unix ms), by side.
 
@@ -91,7 +91,7 @@ async def follow_series(
 
 
 async def _with_past(
-    client: PrometheusClient,
+    client: Asking,
     kind: Kind[V],
     asked: Sequence[Asked],
     by_side: dict[str, list[Series[V]]],

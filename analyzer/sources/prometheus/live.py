@@ -10,7 +10,7 @@ from analyzer.model.reading import Absence, Missing, Targets, Window
 from analyzer.sources import gauging
 from analyzer.sources.ledger import Followed, Ledger, Tally, milliseconds
 from analyzer.sources.prometheus.answer import single_values
-from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.prometheus.evaluation import evaluate, own_tally, too_many
 from analyzer.sources.prometheus.following import follow_series, tally
 from analyzer.sources.promql import Selector
@@ -38,7 +38,7 @@ _FORM = "form"
 class WindowReader:
     """Reads one window of one metric; moves the ledger on."""
 
-    client: PrometheusClient
+    client: Asking
     query: Query
     window: Window
     ledger: Ledger

@@ -12,7 +12,7 @@ from analyzer.sources import gauging
 from analyzer.sources.counting import Labels
 from analyzer.sources.ledger import Ledger, Tally
 from analyzer.sources.prometheus.answer import float_series
-from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.prometheus.evaluation import own_tally, too_many
 from analyzer.sources.prometheus.fetching import CHUNK, LATE
 from analyzer.sources.prometheus.following import KINDS, follow_series
@@ -48,7 +48,7 @@ Telling = Callable[[Half, str, int], Told]
 """A half of the parts, its side and the number of an interval into a side of the reading."""
 
 
-async def read_past(client: PrometheusClient, query: Query, span: Window, seconds: float) -> History:
+async def read_past(client: Asking, query: Query, span: Window, seconds: float) -> History:
     """The past of the baseline; see the port's `history`.
 
     Raises:
@@ -84,7 +84,7 @@ def halves_of(parts: Iterable[str]) -> tuple[Half, Half | None]:
 
 @dataclass
 class _PastReader:
-    client: PrometheusClient
+    client: Asking
     query: Query
     intervals: Intervals
     _left_over: Ledger = field(init=False)

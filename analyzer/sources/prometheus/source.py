@@ -7,19 +7,42 @@ from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Missing, Reading, Window
 from analyzer.model.ruleset import Metric
 from analyzer.sources.ledger import Ledger
-from analyzer.sources.prometheus.client import PrometheusAccess, PrometheusClient
+from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.asking import Asking
+from analyzer.sources.prometheus.client import PrometheusClient
 from analyzer.sources.prometheus.live import WindowReader
 from analyzer.sources.prometheus.past import read_past
+from analyzer.sources.prometheus.scope import Scoped, show_scoped
+from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.prometheus.spacing import observed_interval
+from analyzer.sources.promql import Matcher, parse_matchers
 from analyzer.sources.querying import BASELINE, CANARY, live_sides, make_query
 from analyzer.sources.tallying import Told, reading_of
 
 
 class PrometheusSource:
-    """Readings from a server with the Prometheus HTTP API. Use as an asynchronous context manager, or close it."""
+    """Readings from a server with the Prometheus HTTP API. Use as an asynchronous context manager, or close it.
 
-    def __init__(self, access: PrometheusAccess) -> None:
-        self._client = PrometheusClient(access)
+    With an access it has a client of its own; otherwise it asks through what it is given, and leaves that open.
+    """
+
+    def __init__(self, server: PrometheusAccess | Asking, scope: tuple[Matcher, ...] = ()) -> None:
+        self._scope = scope
+        self._own: PrometheusClient | None = None
+        if isinstance(server, PrometheusAccess):
+            server = self._own = PrometheusClient(server)
+        self._client: Asking = Scoped(server, scope) if scope else server
+
+    @classmethod
+    def sharing(cls, shared: SharedClient, *, who: str, scope: str = "") -> Self:
+        """The source of one analysis (`who`: its id) on a client that many share.
+
+        `scope` are matchers, written without braces, that every selector of every query gets; see `fill_scope`.
+
+        Raises:
+            UsageError: the scope is something else than matchers.
+        """
+        return cls(shared.view(who), parse_matchers(scope))
 
     async def __aenter__(self) -> Self:
         return self
@@ -28,14 +51,16 @@ class PrometheusSource:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._client.close()
+        """Close all connections of its own."""
+        if self._own is not None:
+            await self._own.close()
 
     def query(self, name: str, metric: Metric | None, sides: SideMatchers) -> Query:
         """Every query of a metric, rendered; see the port.
 
         Raises:
-            UsageError: an expression or a matcher cannot be used, or both sides are the same.
+            UsageError: an expression or a matcher cannot be used, or both sides are the same, or a query cannot be
+                kept within the scope.
         """
         query = make_query(name, metric, sides)
         told = live_sides(sides)
@@ -43,7 +68,7 @@ class PrometheusSource:
             raise UsageError(
                 f"canary and baseline are both {{{sides.canary}}}: write matchers of a label in which they differ"
             )
-        return query
+        return show_scoped(query, self._scope) if self._scope else query
 
     async def lag(self, query: Query) -> float:
         """One scrape interval as observed, in seconds; see the port.

@@ -6,7 +6,7 @@ from statistics import median
 from analyzer.concurrency import together
 from analyzer.model.plan import Query
 from analyzer.sources.prometheus.answer import float_series, native_series
-from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.sources.prometheus.asking import Asking
 from analyzer.sources.prometheus.evaluation import window_text
 from analyzer.sources.promql import Matcher, Selector, parse, selectors_in
 from analyzer.sources.querying import (
@@ -33,7 +33,7 @@ _SELECTORS = 3
 """So many selectors of an expression are looked at."""
 
 
-async def observed_interval(client: PrometheusClient, query: Query) -> float:
+async def observed_interval(client: Asking, query: Query) -> float:
     """The scrape interval of a query's series in seconds: of nine in ten of them it is at most this.
 
     Sends what the query will send, so that a refusal is seen at once.
@@ -49,7 +49,7 @@ async def observed_interval(client: PrometheusClient, query: Query) -> float:
     return gaps[min(len(gaps) - 1, 9 * len(gaps) // 10)] if gaps else UNKNOWN
 
 
-async def _try_expressions(client: PrometheusClient, query: Query, sides: dict[str, tuple[Matcher, ...]]) -> None:
+async def _try_expressions(client: Asking, query: Query, sides: dict[str, tuple[Matcher, ...]]) -> None:
     texts = {
         evaluated(query, role, matchers, window_text(60.0))
         for role in query.selectors
@@ -78,7 +78,7 @@ def _telling(query: Query, sides: dict[str, tuple[Matcher, ...]]) -> list[Select
     return [each for each in dict.fromkeys(without_side) if each.name][:_SELECTORS]
 
 
-async def _gaps(client: PrometheusClient, selector: Selector) -> list[float]:
+async def _gaps(client: Asking, selector: Selector) -> list[float]:
     """The usual distance of two samples, in seconds, of each series."""
     answer = await client.instant(selector.over(LOOKBACK), None)
     times = [each.times for each in float_series(answer)] + [each.times for each in native_series(answer)]
