@@ -423,6 +423,51 @@ def version() -> None:
 
 
 @app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="file with settings (YAML)", envvar="CANARY_CONFIG", show_envvar=True)
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen at [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen at; 0: any that is free [default: 8080]")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="sqlite:///FILE or postgresql://… [default: sqlite:///canary.db]")
+    ] = None,
+    actions: Annotated[
+        str | None, typer.Option(help="on; off: every act is held; dry-run: nothing is ever done [default: on]")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(help="json or text [default: json]")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error [default: info]")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="only look whether everything is there that the service needs")
+    ] = False,
+) -> int:
+    """Serve an HTTP API through which analyses are ordered, run and watched, thousands at once.
+
+    SIGTERM or Ctrl-C hands the analyses on and ends it (exit code 0); a second one ends it at once.
+    """
+    from analyzer.cli import serve as command
+
+    return command.run(command.Options(config, host, port, database, actions, log_format, log_level, check))
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="whose token it is, such as ci", metavar="NAME")],
+    grant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAMESPACE=ROLE: read, start, decide or admin, '*' for all namespaces; repeatable [default: *=read]"
+        ),
+    ] = None,
+    add: Annotated[Path | None, typer.Option(help="add it to this file of tokens (access.tokens_file)")] = None,
+) -> int:
+    """Make a token for canary serve: printed once, on standard output; the settings get its hash."""
+    from analyzer.cli import token as command
+
+    return command.run(name, tuple(grant or ()), add)
+
+
+@app.command()
 def demo(
     scenario: Annotated[Scenario, typer.Option(help="what the second revision is like")] = Scenario.ERRORS,
     json_: Annotated[bool, typer.Option("--json", help="end with the result as one line of JSON")] = False,

@@ -146,6 +146,10 @@ class PrometheusSettings(_Part):
             raise ValueError('matchers stand here without their braces: write namespace="${namespace}"')
         return scope
 
+    def scope_of(self, namespace: str) -> str:
+        """The scope of an order in this namespace; what stands in a regular expression is escaped."""
+        return fill_matchers(self.scope, dict.fromkeys(SCOPED_BY, namespace)).text
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         names = PrometheusAccess.model_fields.keys() & PrometheusSettings.model_fields.keys()

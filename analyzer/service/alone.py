@@ -1,0 +1,48 @@
+"""One process on an SQLite database: a second one would work on the same analyses without knowing of the first."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from analyzer.errors import StoreError
+
+
+@contextmanager
+def alone(database: str) -> Iterator[None]:
+    """While this lasts no other process serves from the same file; a PostgreSQL is shared, and nothing happens.
+
+    The lock is the kernel's, on a file beside the database: it goes with the process, however that ends.
+
+    Raises:
+        StoreError: another process does, or the lock cannot be had.
+    """
+    scheme, _, file = database.strip().partition(":///")
+    if not scheme.startswith("sqlite"):
+        yield
+        return
+    descriptor = _opened(f"{file}.lock", file)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreError(
+            f"the SQLite file {file}: another canary serve works on it; stop that one, or share a PostgreSQL"
+        ) from None
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(
+            f"the SQLite file {file}: cannot be locked: {error.strerror}; put it on a local disk"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(lock: str, file: str) -> int:
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", None) or error
+        raise StoreError(f"the SQLite file {file}: its lock {lock} cannot be made: {why}") from None
