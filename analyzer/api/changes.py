@@ -57,6 +57,7 @@ class EventStream(StreamingResponse):
 
 @router.get(
     "/api/v1/changes",
+    status_code=200,
     summary="What changes, as server-sent events",
     response_class=EventStream,
     response_model=None,
@@ -64,7 +65,8 @@ class EventStream(StreamingResponse):
         200: {
             "description": "`id` is the position, `event` is `analysis`, and `data` the analysis as it is now",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
+        },
+        404: {},
     },
 )
 async def changes(

@@ -23,6 +23,7 @@ _MEANINGS = {
     500: "The service has failed; its log says more",
     503: "Something that is needed is away; try again",
 }
+_MAY_BE_INFINITE = ("Interval", "Evidence", "SideEvidence")
 _RETRY = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
 _INTRODUCTION = (
     "Orders analyses, shows what they say, and takes decisions by hand. Errors are problems (RFC 9457) with a sentence "
@@ -40,12 +41,26 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas["Problem"].pop("$defs", None)
         schemas["Wrong"] = Wrong.model_json_schema()
+        for name in _MAY_BE_INFINITE:
+            schemas[name] = _with_infinities(schemas[name])
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, operations in made["paths"].items():
             for operation in operations.values():
                 _complete(path, operation)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _with_infinities(schema: object) -> object:
+    """A schema whose numbers are strings where they are infinite: JSON has no word for it."""
+    if isinstance(schema, list):
+        return [_with_infinities(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "number":
+        infinite = {"type": "string", "enum": ["Infinity", "-Infinity", "NaN"]}
+        return {"anyOf": [{"type": "number"}, infinite]}
+    return {key: _with_infinities(value) for key, value in schema.items()}
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:

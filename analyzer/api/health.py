@@ -48,7 +48,14 @@ async def _trouble_of_database(parts: Parts) -> list[str]:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+    responses={
+        200: {
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+            }
+        }
+    },
     summary="The service's own metrics",
 )
 async def metrics(request: Request, parts: Here) -> Response:

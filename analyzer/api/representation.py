@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from analyzer.model.base import Model
 from analyzer.model.event import Event
@@ -167,6 +167,18 @@ class Reasoned(Model):
     why: Why
 
 
+EXAMPLE_RULES = """\
+apiVersion: canary-analyzer.io/v1alpha1
+kind: RuleSet
+metadata: {name: own}
+spec:
+  sides: {canary: 'version="2"', baseline: 'version="1"'}
+  metrics:
+    errors: {ratio: {bad: 'http_requests_total{code=~"5.."}', total: http_requests_total}}
+  rules: [{metric: errors, critical: true}]
+"""
+
+
 class Trial(Model):
     """Other rules for recorded readings: the name of a rule set that the service has, or the text of one."""
 
@@ -174,9 +186,11 @@ class Trial(Model):
     rule_set: str | None = Field(default=None, max_length=256 * 1024)
     parameters: dict[str, str] = Field(default={}, max_length=100)
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rules": "http"}, {"rule_set": EXAMPLE_RULES}]})
+
 
 class RuleSetItem(Model):
-    """A rule set that the service has. `mistakes` is empty if it can be used."""
+    """A rule set that the service has: its rules by the metrics that they look at, and its parameters."""
 
     name: str
     rules: tuple[str, ...]
@@ -200,7 +214,7 @@ class RuleSetText(Model):
 class Draft(Model):
     """A rule set to be checked."""
 
-    rule_set: str = Field(max_length=256 * 1024)
+    rule_set: str = Field(max_length=256 * 1024, examples=[EXAMPLE_RULES])
     parameters: dict[str, str] = Field(default={}, max_length=100)
 
 
