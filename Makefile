@@ -1,7 +1,7 @@
 # Every target does its own set-up; see scripts/setup. Machines other than Debian: it says what is missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure e2e lint format bench bench-judge lock clean
+.PHONY: help demo test test-pure faults e2e lint format bench bench-judge lock clean
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH):$(CURDIR)/.tools/go/go/bin
 PYTEST := python -m pytest
 TESTS ?= tests
@@ -28,6 +28,10 @@ test-pure: ## the tests that need neither Prometheus nor PostgreSQL
 	@scripts/setup python
 	$(PYTEST) -m "not prometheus and not postgresql" $(TESTS)
 
+faults: ## 200 kills, and outages in their full length (at most 12 minutes; FAULTS="-k name")
+	@scripts/setup python prometheus postgresql
+	$(PYTEST) tests/faults --faults-full $(FAULTS)
+
 e2e: ## tests on a real control plane, Helm and Argo Rollouts (E2E="-k name"; the first time takes ten minutes)
 	@scripts/setup python prometheus cluster
 	@tests/cluster/enter python -m tests.cluster $(E2E)
@@ -44,8 +48,8 @@ format: ## rewrite the code in the house format
 	ruff format .
 	ruff check --fix .
 
-bench: ## the judge's tables with 1,000 runs a cell (at most 10 minutes), and the engine's costs
-	@scripts/setup python
+bench: ## the judge's tables with 1,000 runs a cell (at most 10 minutes), the engine's costs, and the service under load
+	@scripts/setup python prometheus
 	python -m bench
 
 bench-judge: ## the judge's tables with 10,000 runs a cell
