@@ -6,28 +6,43 @@ from typing import Protocol
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+LABELS = ("prometheus",)
+COUNTERS = {
+    "canary_questions_total": "Questions of analyses to Prometheus.",
+    "canary_questions_shared_total": "Questions that another one's answer has answered.",
+}
+GAUGES = {
+    "canary_queries_allowed": "Queries that may be under way at once; fewer while Prometheus is overloaded.",
+    "canary_queries_under_way": "Queries that Prometheus has to answer now.",
+    "canary_queries_waiting": "Queries that wait for their turn.",
+    "canary_answers_kept_bytes": "Answers that are kept for those who will ask the same.",
+}
+
 
 class Connection(Protocol):
-    """A connection that counts for itself: `asked` and `shared` since it was made, the others as they are now."""
+    """A connection that counts for itself, as `SharedClient` does."""
+
+    asked: int  # questions that came since it was made
+    shared: int  # those of them that another one's answer has answered
 
     @property
-    def asked(self) -> int:
-        """Questions that went to the server."""
+    def limit(self) -> int:
+        """How many questions may be under way at once: fewer while the server is overloaded."""
         ...
 
     @property
-    def shared(self) -> int:
-        """Questions that were answered by another's answer."""
-        ...
-
-    @property
-    def at_once(self) -> int:
-        """How many questions may be under way at once now: fewer while the server is slow."""
+    def under_way(self) -> int:
+        """Questions that the server has to answer."""
         ...
 
     @property
     def waiting(self) -> int:
         """Questions that wait for their turn."""
+        ...
+
+    @property
+    def kept_bytes(self) -> int:
+        """The size of the answers that are kept for those who will ask the same."""
         ...
 
 
@@ -43,19 +58,15 @@ class Connections(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus-client asks for it."""
-        labels = ["prometheus"]
-        questions = CounterMetricFamily(
-            "canary_questions",
-            "Questions of analyses: asked of the server, or shared with another that asked the same.",
-            labels=[*labels, "way"],
+        asked, shared = (CounterMetricFamily(name, text, labels=LABELS) for name, text in COUNTERS.items())
+        limit, under_way, waiting, kept = (
+            GaugeMetricFamily(name, text, labels=LABELS) for name, text in GAUGES.items()
         )
-        at_once = GaugeMetricFamily(
-            "canary_queries_at_once", "Queries that may be under way at once; fewer while it is slow.", labels=labels
-        )
-        waiting = GaugeMetricFamily("canary_queries_waiting", "Queries that wait for their turn.", labels=labels)
         for name, connection in list(self._connections.items()):
-            questions.add_metric([name, "asked"], connection.asked)
-            questions.add_metric([name, "shared"], connection.shared)
-            at_once.add_metric([name], connection.at_once)
+            asked.add_metric([name], connection.asked)
+            shared.add_metric([name], connection.shared)
+            limit.add_metric([name], connection.limit)
+            under_way.add_metric([name], connection.under_way)
             waiting.add_metric([name], connection.waiting)
-        yield from (questions, at_once, waiting)
+            kept.add_metric([name], connection.kept_bytes)
+        yield from (asked, shared, limit, under_way, waiting, kept)

@@ -7,6 +7,7 @@ Everything here may be called from any thread, takes microseconds, and raises no
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 
 from prometheus_client import (
     CollectorRegistry,
@@ -31,6 +32,7 @@ from analyzer.model.target import ActionKind
 from analyzer.service.connections import Connection, Connections
 from analyzer.service.families import OTHER, Family
 from analyzer.service.lateness import Lateness
+from analyzer.service.traces import Traces
 
 STATES = ("running", "waiting")
 LEASE_CHANGES = ("claimed", "renewed", "lost", "released", "taken_over")
@@ -41,6 +43,7 @@ STORE_ERRORS: Mapping[type[Exception], str] = {  # the first that fits
     NoAnalysis: "no_analysis",
     StoreError: "refused",
 }
+ANSWERED = frozenset({"ok", "cancelled"})  # the second: nobody waits for the answer any more
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 LONGEST_ACCEPT = 1000
 """Signs of an Accept header that are looked at."""
@@ -55,9 +58,13 @@ RECOVERY = (5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
 class Telemetry:
-    """The metrics of one process, in a registry of its own. `now` gives Unix seconds."""
+    """The metrics of one process, in a registry of its own; what took time goes to `traces` as well.
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    `now` gives Unix seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, traces: Traces | None = None) -> None:
+        self.traces = traces or Traces()
         self._now = now
         self._registry = CollectorRegistry()
         self._lateness = Lateness()
@@ -197,10 +204,12 @@ class Telemetry:
         self._judge.observe(seconds)
 
     def answered(self, kind: str, seconds: float, outcome: str) -> None:
-        """A query of this kind (`instant`, `range`, …) was answered, or not: any outcome but `ok` is an error."""
+        """A query (`instant`, `range`, …) was answered, or not: an outcome that is not in `ANSWERED` is an error."""
         self._queries.of(kind, outcome).observe(seconds)
-        if outcome != "ok":
+        failed = "" if outcome in ANSWERED else outcome
+        if failed:
             self._query_errors.of(kind).inc()
+        self.traces.past("query", seconds, failed=failed, kind=kind, outcome=outcome)
 
     def connection(self, name: str, connection: Connection) -> None:
         """Show what this connection to Prometheus counts, under its name in the settings."""
@@ -235,6 +244,9 @@ class Telemetry:
         method = method if method in METHODS else OTHER
         self._requests.of(method, route or OTHER, str(status)).inc()
         self._request_seconds.of(method, route or OTHER).observe(seconds)
+        if self.traces.is_on:
+            failed = f"answered {status}" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+            self.traces.past("request", seconds, failed=failed, method=method, route=route or OTHER, status=status)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics as OpenMetrics if this Accept header names it, else as Prometheus' text, and the content type."""

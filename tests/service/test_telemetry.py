@@ -1,5 +1,6 @@
 """The service's own metrics: what is counted is shown, in both formats, and labels stay bounded."""
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 
 from analyzer.errors import LeaseLost, StoreFull, StoreUnavailable
 from analyzer.service.telemetry import LEASE_CHANGES, Telemetry
+from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.sharing import SharedClient
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -91,19 +94,35 @@ def test_the_lag_is_that_of_the_most_belated_analysis() -> None:
 
 @dataclass
 class Connection:
-    asked: int = 3
+    asked: int = 60
     shared: int = 57
-    at_once: int = 8
+    limit: int = 8
+    under_way: int = 1
     waiting: int = 0
+    kept_bytes: int = 4096
 
 
 def test_connections_are_asked_when_the_metrics_are() -> None:
     telemetry, connection = Telemetry(), Connection()
     telemetry.connection("default", connection)
-    connection.at_once = 4
-    assert value(telemetry, "canary_questions_total", prometheus="default", way="asked") == 3
-    assert value(telemetry, "canary_questions_total", prometheus="default", way="shared") == 57
-    assert value(telemetry, "canary_queries_at_once", prometheus="default") == 4
+    connection.limit = 4
+    for accept in ("", "application/openmetrics-text"):
+        shown = samples(telemetry, accept)
+        label = (("prometheus", "default"),)
+        assert shown["canary_questions_total", label] == 60
+        assert shown["canary_questions_shared_total", label] == 57
+        assert shown["canary_queries_allowed", label] == 4
+        assert shown["canary_queries_under_way", label] == 1
+        assert shown["canary_queries_waiting", label] == 0
+        assert shown["canary_answers_kept_bytes", label] == 4096
+
+
+def test_a_shared_client_is_a_connection() -> None:
+    telemetry = Telemetry()
+    client = SharedClient(PrometheusAccess(url="http://prometheus.example"), at_once=5)
+    telemetry.connection("default", client)
+    assert value(telemetry, "canary_queries_allowed", prometheus="default") == 5
+    asyncio.run(client.close())
 
 
 @pytest.mark.parametrize(
