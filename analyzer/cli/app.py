@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from analyzer.cli.output import Output
+from analyzer.cli.server_access import OnInterrupt, Server
 from analyzer.cli.wrapping import WrapsHelm
 
 app = typer.Typer(
@@ -34,12 +35,17 @@ class Scenario(StrEnum):
 _WHERE = "Where readings come from"
 _SIDES = "What is compared"
 _PLATFORM = "The platform"
+_SERVER = "Through a server"
 
 
 @app.command()
 def check(  # noqa: PLR0913 -- each is a flag of the command
-    target: Annotated[str, typer.Argument(help="helm/RELEASE or command/NAME", metavar="TARGET")],
-    rules: Annotated[str, typer.Option(help="a rule set file, or the name of a shipped one, such as http")],
+    target: Annotated[
+        str | None, typer.Argument(help="helm/RELEASE or command/NAME", metavar="TARGET", show_default=False)
+    ] = None,
+    rules: Annotated[
+        str | None, typer.Option(help="a rule set file, or the name of a shipped one, such as http")
+    ] = None,
     prometheus: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +157,36 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
         Output | None, typer.Option("--output", "-o", help="form of the report on standard output [default: text]")
     ] = None,
     output_file: Annotated[Path | None, typer.Option(help="write the report into this file instead")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="URL of canary serve: the analysis runs there", rich_help_panel=_SERVER)
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="file with the server's token (or CANARY_TOKEN)", rich_help_panel=_SERVER)
+    ] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            help="which of the server's connections to Prometheus [default: default]", rich_help_panel=_SERVER
+        ),
+    ] = None,
+    attach: Annotated[
+        str | None,
+        typer.Option(help="follow the analysis with this id instead of starting one", rich_help_panel=_SERVER),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="starts one analysis however often it is given [default: random]", rich_help_panel=_SERVER),
+    ] = None,
+    on_interrupt: Annotated[
+        OnInterrupt | None,
+        typer.Option(
+            help="on Ctrl-C or SIGTERM: cancel the analysis, or let it go on [default: cancel; with --attach detach]",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    server_patience: Annotated[
+        str, typer.Option(help="how long the server may be away in one go", rich_help_panel=_SERVER)
+    ] = "5m",
 ) -> int:
     """Analyse a new revision: read, judge, and take it back when it is worse.
 
@@ -161,8 +197,8 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
 
     return command.run(
         command.Options(
-            target=target,
-            rules=rules,
+            target=target or "",
+            rules=rules or "",
             prometheus=prometheus,
             bearer_token_file=bearer_token_file,
             username=username,
@@ -193,6 +229,7 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             record=record,
             output=output,
             output_file=output_file,
+            server=Server(server, token_file, connection, attach, key, on_interrupt, server_patience),
         )
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from analyzer.cli.exits import SIGNALS, exit_code
 from analyzer.cli.output import Output, check_writable, emit
 from analyzer.cli.progress import observer
+from analyzer.cli.server_access import HERE, Server
 from analyzer.cli.streams import tell
 from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
@@ -59,14 +60,23 @@ class Options:
     record: Path | None
     output: Output | None
     output_file: Path | None
+    server: Server = HERE
 
 
 def run(options: Options) -> int:
-    """Run the analysis; returns the exit code.
+    """Run the analysis, here or on a server; returns the exit code.
 
     Raises:
         CanaryError: a sentence for the user.
     """
+    if options.server.url is not None:
+        from analyzer.cli import remote
+
+        return remote.run(options, options.server, options.server.url)
+    if options.server != HERE:
+        raise UsageError(
+            "--token-file, --connection, --attach, --key, --on-interrupt and --server-patience need --server URL"
+        )
     check_writable(options.output_file, "--output-file")
     order = read_order(options)
     return finish(options, *asyncio.run(run_order(order)))
@@ -130,15 +140,18 @@ def read_order(options: Options) -> AnalysisOrder:
         UsageError: flags that contradict each other, are missing or cannot be understood.
     """
     now = time.time()
+    target = _target(options)
+    if not options.rules:
+        raise UsageError("Missing option '--rules': name a rule set file, or a shipped one such as http")
     return AnalysisOrder(
-        target=_target(options),
+        target=target,
         rules=options.rules,
         parameters=pairs(options.parameters, "--set"),
         access=_access(options),
         wanted=Wanted(
             canary=options.canary,
             baseline=options.baseline,
-            since=_moment(options.since, now) if options.since is not None else None,
+            since=moment(options.since, now) if options.since is not None else None,
             revision=options.revision or "new",
             previous=options.previous or "previous",
         ),
@@ -149,7 +162,7 @@ def read_order(options: Options) -> AnalysisOrder:
         context=options.context,
         rollback_command=options.rollback_command,
         rollback=RollbackOptions(
-            timeout=_seconds(options.rollback_timeout, "--rollback-timeout"),
+            timeout=seconds_of(options.rollback_timeout, "--rollback-timeout"),
             hooks=options.rollback_hooks,
             history_max=options.history_max,
             force_conflicts=options.force_conflicts,
@@ -162,6 +175,8 @@ def read_order(options: Options) -> AnalysisOrder:
 
 
 def _target(options: Options) -> Target:
+    if not options.target:
+        raise UsageError("Missing argument 'TARGET': write helm/RELEASE or command/NAME")
     kind, slash, name = options.target.partition("/")
     known = ", ".join(f"{kind.value}/NAME" for kind in PlatformKind)
     if not slash or not name or kind not in {each.value for each in PlatformKind}:
@@ -190,16 +205,21 @@ def _access(options: Options) -> PrometheusAccess | None:
         token_file=options.bearer_token_file,
         user=options.username,
         password=os.environ.get("CANARY_PASSWORD"),
-        headers=_headers(options.headers),
+        headers=headers_of(options.headers),
         ca_file=options.ca_file,
         cert_file=options.cert_file,
         key_file=options.key_file,
         insecure=options.insecure,
-        timeout=_seconds(options.query_timeout, "--query-timeout"),
+        timeout=seconds_of(options.query_timeout, "--query-timeout"),
     )
 
 
-def _headers(given: tuple[str, ...]) -> dict[str, str]:
+def headers_of(given: tuple[str, ...]) -> dict[str, str]:
+    """`--header` flags as a mapping.
+
+    Raises:
+        UsageError: one is no header.
+    """
     headers = {}
     for header in given:
         name, colon, value = header.partition(":")
@@ -234,7 +254,12 @@ def pairs(given: tuple[str, ...], flag: str, *, repeat: bool = False) -> dict[st
     return values
 
 
-def _seconds(text: str, flag: str) -> float:
+def seconds_of(text: str, flag: str) -> float:
+    """A duration in seconds.
+
+    Raises:
+        UsageError: it is none, or none at all.
+    """
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -244,8 +269,12 @@ def _seconds(text: str, flag: str) -> float:
     return seconds
 
 
-def _moment(text: str, now: float) -> float:
-    """A moment in Unix seconds: a time with its zone, Unix seconds, or how long ago."""
+def moment(text: str, now: float) -> float:
+    """A moment in Unix seconds: a time with its zone, Unix seconds, or how long ago.
+
+    Raises:
+        UsageError: it is none, or in the future.
+    """
     if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
         moment = float(text)
     elif re.match(r"\d{4}-\d\d-\d\d", text):

@@ -31,7 +31,7 @@ header, article, section.card { background: var(--card); border: 1px solid var(-
   border-left: .4rem solid var(--wait); border-radius: .4rem; padding: .8rem 1rem; margin: 0 0 .7rem; }
 .pass { border-left-color: var(--pass); } .fail, .error { border-left-color: var(--fail); }
 .pass > h1, .pass > h3 { color: var(--pass); } .fail > h1, .fail > h3, .error > h1 { color: var(--fail); }
-section.card { border-left-width: 1px; }
+section.card { border-left: 1px solid var(--line); }
 .soft, dt, summary { color: var(--soft); } .soft { font-size: .9rem; font-weight: normal; }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .1rem 1rem;
   margin: .5rem 0; font-size: .9rem; }
