@@ -26,6 +26,7 @@ from analyzer.service.settings import Listen, Settings
 from analyzer.service.supervisor import Supervisor
 from analyzer.service.telemetry import Telemetry
 from analyzer.service.tokens import TokensOf
+from analyzer.service.traces import traces_of
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
@@ -55,7 +56,9 @@ async def serve(settings: Settings) -> int:
             stack.enter_context(alone(url))
             database = await stack.enter_async_context(Database.open(url))
             identities = await stack.enter_async_context(identities_of(settings, _complain))
-            telemetry = Telemetry()
+            traces = traces_of(settings.traces)
+            stack.callback(traces.shutdown)
+            telemetry = Telemetry(traces=traces)
             analyses, audit = Analyses(database), Audit(database)
             supervisor = Supervisor(settings, database, analyses, audit, telemetry)
             app = make_app(Service(settings, database, analyses, audit, identities, supervisor), telemetry)
