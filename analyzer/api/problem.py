@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 from analyzer.api.representation import Problem, Wrong
@@ -80,12 +81,23 @@ def answer(scope: Scope, error: Exception) -> Response:
             return _invalid(scope, error)
         case HTTPException():
             words = _WORDS.get(error.status_code, str(error.detail))
-            return problem(scope, error.status_code, words, error.headers)
+            headers = (
+                {"Allow": _methods(scope)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+            )
+            return problem(scope, error.status_code, words, headers)
         case RuleSetError():
             return _bad_rules(scope, error)
         case CanaryError():
             return _ours(scope, error)
     return _unexpected(scope, error)
+
+
+def _methods(scope: Scope) -> str:
+    """All that an address takes; Starlette names those of the first of its routes."""
+    routes = [route for route in scope["app"].routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.path_regex.match(scope["path"])]
+    exact = [route for route in matching if route.path == scope["path"]]
+    return ", ".join(sorted({method for route in exact or matching for method in route.methods or ()}))
 
 
 async def handle(request: Request, error: Exception) -> Response:
