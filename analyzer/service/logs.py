@@ -17,6 +17,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
 from analyzer.service.masking import clean, masked
+from analyzer.service.repeats import Repeats
 from analyzer.service.tracebacks import told
 
 Format = Literal["json", "text"]
@@ -36,6 +37,7 @@ def configure_logs(format: Format = "json", level: str = "info", stream: TextIO 
     """
     handler = _Handler(stream or sys.stderr)
     handler.setFormatter(_formatter(format))
+    handler.addFilter(Repeats())
     root, number = logging.getLogger(), logging.getLevelNamesMapping()[level.upper()]
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))

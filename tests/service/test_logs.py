@@ -13,6 +13,7 @@ import structlog
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from analyzer.service import repeats
 from analyzer.service.logs import ACCESS, OURS, bound, configure_logs, logger
 from analyzer.service.masking import LONGEST, MASK, MOST, clean, masked
 
@@ -294,6 +295,45 @@ def test_warnings_of_python_are_lines(log: Log) -> None:
         logging.captureWarnings(capture=True)
         warnings.warn("this will go away", DeprecationWarning, stacklevel=1)
     assert "this will go away" in log.only()["event"]
+
+
+def test_what_a_thousand_analyses_say_at_once_is_said_a_few_times(log: Log) -> None:
+    for number in range(1000):
+        logger("analyzer.x").warning("trouble", analysis=f"{number:012}", detail="the database cannot be reached")
+        logging.getLogger("some.library").error("analysis %d has lost its connection", number)
+    logger("analyzer.x").warning("trouble", analysis="a", detail="another database cannot be reached")
+    shown = [line.get("detail", line["event"]) for line in log.lines()]
+    assert shown.count("the database cannot be reached") == repeats.MOST
+    assert shown.count("another database cannot be reached") == 1
+    assert len(shown) == 2 * repeats.MOST + 1
+
+
+def test_what_was_held_back_is_told_with_the_next_one() -> None:
+    now = 0.0
+    held = repeats.Repeats(lambda: now)
+
+    def say() -> dict[str, Any] | None:
+        values = {"event": "trouble", "detail": "x"}
+        record = logging.makeLogRecord({"name": "analyzer.x", "levelno": logging.WARNING, "msg": values})
+        return values if held.filter(record) else None
+
+    assert [say() for _ in range(repeats.MOST + 7)].count(None) == 7
+    now += repeats.EACH
+    assert say() == {"event": "trouble", "detail": "x", "held_back": 7}
+    assert say() == {"event": "trouble", "detail": "x"}
+
+
+def test_what_is_counted_stays_bounded() -> None:
+    held = repeats.Repeats()
+    for number in range(5 * repeats.KNOWN):
+        assert held.filter(logging.makeLogRecord({"levelno": logging.ERROR, "msg": f"{number}"}))
+    assert len(held._counts) <= repeats.KNOWN
+
+
+def test_information_is_never_held_back(log: Log) -> None:
+    for _ in range(3 * repeats.MOST):
+        logger("analyzer.x").info("planned")
+    assert len(log.lines()) == 3 * repeats.MOST
 
 
 def test_setting_up_twice_writes_each_line_once(log: Log) -> None:
