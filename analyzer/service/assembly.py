@@ -12,13 +12,15 @@ from analyzer.model.event import Event
 from analyzer.model.order import Order, Ordered
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import RuleSet
-from analyzer.model.target import PlatformKind, Revision, Target
+from analyzer.model.target import PlatformKind, Revision
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 from analyzer.platforms.verdict_record import VerdictRecord
+from analyzer.service.ordering import target_of
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.scope import fill_scope
 from analyzer.sources.prometheus.sharing import Observe, SharedClient
 from analyzer.sources.prometheus.source import PrometheusSource
 from analyzer.store.entry import Entry
@@ -35,19 +37,6 @@ def access_of(settings: PrometheusSettings) -> PrometheusAccess:
     """
     given = settings.model_dump(exclude={"at_once", "scope", "namespaces"}, exclude_none=True)
     return PrometheusAccess.of(**given, max_answer=LARGEST_ANSWER)
-
-
-def target_of(order: Order) -> Target:
-    """The target of an order.
-
-    Raises:
-        UsageError: it is none.
-    """
-    kind, _, name = order.target.partition("/")
-    if kind not in set(PlatformKind):
-        known = ", ".join(f"{each.value}/NAME" for each in PlatformKind)
-        raise UsageError(f"target {order.target!r}: write one of {known}")
-    return Target(kind=PlatformKind(kind), name=name, namespace=order.namespace)
 
 
 @dataclass(frozen=True)
@@ -115,7 +104,7 @@ class Assembly:
         client = self._clients.get(order.prometheus)
         if connection is None or client is None:
             raise UsageError(f"prometheus {order.prometheus!r}: the service has no connection of that name")
-        scope = connection.scope.replace("${namespace}", order.namespace)
+        scope = fill_scope(connection.scope, {"namespace": order.namespace})
         async with PrometheusSource.sharing(client, who=entry.id, scope=scope) as metrics:
             platform = self._platform(wanted)
             yield Prepared(wanted, rule_set, with_health(metrics, platform), platform)

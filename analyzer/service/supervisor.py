@@ -4,19 +4,29 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
+from analyzer.engine.clock import SystemClock
+from analyzer.engine.ports import Clock, Observer
 from analyzer.errors import StoreError
+from analyzer.model.event import Event
 from analyzer.service.assembly import Assembly
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
+from analyzer.service.logs import bound, logger
+from analyzer.service.observing import Observing
 from analyzer.service.retention import keep_tidy
 from analyzer.service.settings import Settings
 from analyzer.service.telemetry import Telemetry
-from analyzer.service.worker import Means, Worker
+from analyzer.service.worker import Assembles, Means, Worker
+from analyzer.sources.prometheus.sharing import Observe
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.switch import Switch
+
+Assemble = Callable[[Settings, Observe], AbstractAsyncContextManager[Assembles]]
+LOG = logger(__name__)
 
 TURN = 1.0
 """Seconds between two looks for orders and decisions; those made through this process wake it at once."""
@@ -41,6 +51,8 @@ class Supervisor:
         audit: Audit,
         telemetry: Telemetry,
         *,
+        assemble: Assemble = Assembly.opened,
+        clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -48,6 +60,8 @@ class Supervisor:
         self._analyses = analyses
         self._audit = audit
         self._telemetry = telemetry
+        self._assemble = assemble
+        self._clock = clock or SystemClock()
         self._monotonic = monotonic
         self._owner = uuid.uuid4().hex
         self._awake = asyncio.Event()
@@ -79,19 +93,28 @@ class Supervisor:
         Raises:
             UsageError: the settings cannot be used.
         """
-        async with Assembly.opened(self._settings, self._telemetry.query) as assembly:
-            brakes = Brakes(Switch(self._database), self._settings, self._database.time)
-            means = Means(self._analyses, assembly, brakes, self._telemetry.observer, self._telemetry.complain)
+        async with self._assemble(self._settings, self._telemetry.answered) as assembly:
+            switch = Switch(self._database)
+            brakes = Brakes(switch, self._settings, self._database.time)
+            means = Means(
+                analyses=self._analyses,
+                assembly=assembly,
+                brakes=brakes,
+                observer=self._observer,
+                complain=self._complain,
+                judged=self._telemetry.judged,
+                clock=self._clock,
+            )
             async with asyncio.TaskGroup() as group:
-                tidying = group.create_task(
-                    keep_tidy(self._analyses, self._audit, self._settings, self._database.time, stop, self._tell)
+                tidying = keep_tidy(
+                    self._analyses, self._audit, switch, self._settings, self._clock, stop, self._complain_of_tidying
                 )
+                group.create_task(tidying)
                 while not stop.is_set():
                     more = await self._turn(group, means)
                     if not more:
                         await self._rest(stop)
                 await self._hand_on_all()
-                tidying.cancel()
 
     # ------------------------------------------------------------------ one turn
 
@@ -128,7 +151,7 @@ class Supervisor:
                 self._workers[id_][0].lease.until = self._until(asked_at)
             elif not self._workers[id_][1].done():
                 self._lose(id_)
-        self._telemetry.leases("renewed", len(held))
+        self._telemetry.lease("renewed", len(held))
 
     async def _claim(self, group: asyncio.TaskGroup, means: Means, now: float, asked_at: float) -> int:
         room = min(AT_ONCE, self._settings.most_analyses - len(self._workers))
@@ -141,15 +164,15 @@ class Supervisor:
             worker = Worker(Lease(claim, self._until(asked_at), self._settings.lease, self._monotonic), means)
             task = group.create_task(self._work(worker, [*self._leaving]), name=f"analysis {claim.id}")
             self._workers[claim.id] = worker, task
-            self._telemetry.leases("claimed" if claim.lease == 1 else "taken-over", 1)
-        self._telemetry.running(len(self._workers))
+            self._telemetry.lease("claimed" if claim.lease == 1 else "taken_over")
+        self._telemetry.analyses("running", len(self._workers))
         return len(claims)
 
     async def _work(self, worker: Worker, leaving: Sequence[asyncio.Task[None]]) -> None:
         try:
             if mine := [task for task in leaving if task.get_name() == f"analysis {worker.lease.id}"]:
                 await asyncio.wait(mine)
-            with self._telemetry.analysing(worker.lease.id):
+            with bound(analysis=worker.lease.id), self._telemetry.traces.span("analysis", analysis=worker.lease.id):
                 await worker.run()
         except asyncio.CancelledError:
             return  # handed on, or lost
@@ -157,7 +180,8 @@ class Supervisor:
             task = asyncio.current_task()
             if self._workers.get(worker.lease.id, (None, None))[1] is task:
                 del self._workers[worker.lease.id]
-            self._telemetry.running(len(self._workers))
+            self._telemetry.forget(worker.lease.id)
+            self._telemetry.analyses("running", len(self._workers))
 
     def _lose(self, id_: str) -> None:
         """Another process works on it: ours stops, after an act that is under way."""
@@ -166,7 +190,7 @@ class Supervisor:
         task.cancel()
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-        self._telemetry.leases("lost", 1)
+        self._telemetry.lease("lost")
 
     def _until(self, asked_at: float) -> float:
         """Alone on its database, a process needs to fear nobody."""
@@ -195,5 +219,11 @@ class Supervisor:
             except StoreError as error:
                 self._telemetry.store_failed(error)
 
-    def _tell(self, sentence: str) -> None:
-        self._telemetry.complain("", sentence)
+    def _observer(self, analysis: str, past: Sequence[Event]) -> Observer:
+        return Observing(self._telemetry, analysis, past)
+
+    def _complain(self, analysis: str, sentence: str) -> None:
+        LOG.warning("trouble", analysis=analysis, detail=sentence)
+
+    def _complain_of_tidying(self, sentence: str) -> None:
+        LOG.warning("trouble", detail=sentence)

@@ -1,13 +1,15 @@
 """One analysis under a lease: from what the store has of it to its end, or until another process goes on with it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import ParamSpec, Protocol, TypeVar
 
 from analyzer.engine.analysis import advance, begin
 from analyzer.engine.clock import SystemClock
-from analyzer.engine.ports import Observer, Ports, Record
+from analyzer.engine.ports import Clock, Observer, Ports, Record
 from analyzer.engine.replay import planned
 from analyzer.engine.resumption import restored
 from analyzer.engine.runner import Runner
@@ -15,13 +17,13 @@ from analyzer.engine.summary import report
 from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable, SourceUnavailable, StoreError, StoreUnavailable
 from analyzer.model.event import Command, Commanded, Ended, Event, HistoryRead, Planned, Regrouped, Troubled, WindowRead
 from analyzer.model.plan import Plan
-from analyzer.model.report import Verdict
+from analyzer.model.report import Report, Verdict
 from analyzer.model.target import Intent
-from analyzer.service.assembly import Assembly, Prepared
+from analyzer.service.assembly import Prepared
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
 from analyzer.store.analyses import Analyses
-from analyzer.store.entry import Decision, Entry, Summary
+from analyzer.store.entry import Decision, DecisionKind, Entry, Summary
 from analyzer.store.record import SqlRecord
 
 P = ParamSpec("P")
@@ -37,15 +39,26 @@ _SMALL = (HistoryRead, WindowRead, Regrouped, Troubled)
 """Events after which the list of analyses says what it said before."""
 
 
+class Assembles(Protocol):
+    """Makes what an analysis needs; see `Assembly`."""
+
+    def prepared(self, entry: Entry, *, dry_run: bool) -> AbstractAsyncContextManager[Prepared]:
+        """What the analysis of this order needs."""
+        ...
+
+
 @dataclass(frozen=True)
 class Means:
-    """What all workers of a process work with. `complain` is told what goes wrong with which analysis."""
+    """What all workers of a process work with. `complain` is told what goes wrong with which analysis, `observer` makes
+    who is told of each of its events, `judged` is told how many seconds the fold of a window took."""
 
     analyses: Analyses
-    assembly: Assembly
+    assembly: Assembles
     brakes: Brakes
-    observer: Callable[[str], Observer]
+    observer: Callable[[str, Sequence[Event]], Observer]
     complain: Callable[[str, str], None]
+    judged: Callable[[float], None] = lambda _: None
+    clock: Clock = field(default_factory=SystemClock)
 
 
 class Worker:
@@ -74,7 +87,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 -- whatever it is: the other analyses go on, and this one is told
                 self._complain(f"{type(error).__name__}: {error}")
                 if attempt < TRIES:
-                    await asyncio.sleep(min(LONGEST_PAUSE, 5.0**attempt / 5))
+                    await self._means.clock.sleep(min(LONGEST_PAUSE, 5.0**attempt / 5))
                     continue
                 await self._end(f"could not analyse: an error in the analyzer itself ({type(error).__name__})")
             return
@@ -108,7 +121,8 @@ class Worker:
         past = await self._past(entry)
         if past and isinstance(past[-1], Ended):
             return
-        async with self._means.assembly.prepared(entry, dry_run=await self._means.brakes.dry_run()) as prepared:
+        dry_run = await self._patiently(self._means.brakes.dry_run)
+        async with self._means.assembly.prepared(entry, dry_run=dry_run) as prepared:
             plan = planned(past).plan if past else await self._plan(entry, prepared)
             if plan is None:
                 return
@@ -120,14 +134,19 @@ class Worker:
                 summarise=self._summarise,
                 complain=lambda error: self._complain(str(error)),
             )
-            kept = _Answering(await prepared.record(record, self._complain, past), self._answer)
+            course = _Course(
+                await prepared.record(record, self._complain, past),
+                self._means.observer(self.lease.id, past),
+                self._answer,
+                self._means.judged,
+            )
             permission = _Permission(self.lease, self._means.brakes)
             ports = Ports(
                 prepared.source,
                 prepared.platform,
-                kept,
-                self._means.observer(self.lease.id),
-                SystemClock(),
+                course,
+                course,
+                self._means.clock,
                 permission=permission,
             )
             self._runner = Runner(plan, ports, past)
@@ -154,7 +173,7 @@ class Worker:
             try:
                 return await prepared.plan(self._complain)
             except (PlatformUnavailable, SourceUnavailable) as error:
-                if SystemClock().now() >= entry.created_at + PATIENCE:
+                if self._means.clock.now() >= entry.created_at + PATIENCE:
                     raise
                 self._complain(str(error))
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -166,7 +185,7 @@ class Worker:
         """Why, if a person wants no verdict any more; any other decision waits for the plan."""
         self._called_off.clear()
         decision = self._decision
-        if decision is None or decision.kind != Command.CANCEL:
+        if decision is None or decision.kind != DecisionKind.CANCEL:
             return ""
         return f"cancelled by {decision.by}: {decision.why}"
 
@@ -198,7 +217,7 @@ class Worker:
         try:
             entry = await self._patiently(self._means.analyses.get, self.lease.id)
             past = await self._past(entry)
-            ended = Ended(at=SystemClock().now(), cause=cause)
+            ended = Ended(at=self._means.clock.now(), cause=cause)
             summary = Summary(verdict=verdict, reason=cause)
             if past:
                 summary = Summary.of(report(advance(restored(past), ended)))
@@ -235,18 +254,35 @@ def _commanded(decision: Decision) -> Commanded:
     return Commanded(at=decision.at, command=command, by=decision.by, why=decision.why, asked_at=decision.at)
 
 
-class _Answering:
-    """A record that tells the store when a decision by hand is recorded."""
+class _Course:
+    """Record and observer of one analysis: tells the store when a decision by hand is recorded, and times the fold,
+    which the engine does between the two."""
 
-    def __init__(self, record: Record, answer: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        observer: Observer,
+        answer: Callable[[], Awaitable[None]],
+        judged: Callable[[float], None],
+    ) -> None:
         self._record = record
+        self._observer = observer
         self._answer = answer
+        self._judged = judged
+        self._kept_at = 0.0
 
     async def append(self, event: Event) -> None:
         """Keep one event; see the port."""
         await self._record.append(event)
         if isinstance(event, Commanded):
             await self._answer()
+        self._kept_at = time.perf_counter()
+
+    def changed(self, report: Callable[[], Report], event: Event) -> None:
+        """Show one event; see the port."""
+        if isinstance(event, WindowRead):
+            self._judged(time.perf_counter() - self._kept_at)
+        self._observer.changed(report, event)
 
 
 class _Permission:
