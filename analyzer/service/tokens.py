@@ -83,6 +83,11 @@ class TokensOf:
         token = bearer(authorization)
         return _owner(self._tokens, hashed(token)) if token else None
 
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return len(self._tokens)
+
     async def _look(self) -> None:
         state = self._state()
         if state == self._seen:

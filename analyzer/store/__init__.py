@@ -1,6 +1,7 @@
 """What must not be lost.
 
 recording   every event of one analysis in a file, a line each
+inspection  a look at a database before it is opened
 database    the way to SQLite or PostgreSQL; address, failure: its connections, its errors as sentences
 analyses    every analysis that was ordered: rows to find, events under a lease
             (entry, finding, journal, leases, changes)
