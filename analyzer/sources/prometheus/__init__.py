@@ -4,6 +4,7 @@ access      where the server is and how it is spoken to
 transport   connections that can be broken off from outside
 failure     what went wrong, as one of our errors with a sentence
 client      one question, one answer
+room        the memory that answers may take together
 answer      the JSON of an answer into series
 asking      what is asked, and the one way in which readers ask it
 scope       the part of the data that an analysis may see

@@ -25,6 +25,7 @@ from analyzer.model.reading import Absence
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.prometheus.failure import LONGEST_MESSAGE, Failures
+from analyzer.sources.prometheus.room import Room
 from analyzer.sources.prometheus.transport import BreakableAdapter, Exchange
 
 __all__ = ["Answer", "PrometheusAccess", "PrometheusClient"]
@@ -37,6 +38,8 @@ sent in the body of a POST."""
 LONGEST_GET = 16_000
 """Characters that servers still take in a URL, for a server that does not allow POST."""
 REDIRECTS = 3
+_LARGEST_AT_ONCE = 2
+"""So many answers of the largest size may be read at once; more smaller ones."""
 _CHUNK = 256 * 1024
 _OK, _MOVED, _POST_NOT_ALLOWED = 200, {301, 302, 303, 307, 308}, {403, 405, 501}
 
@@ -107,6 +110,7 @@ class PrometheusClient:
         self._connect = _Connect(access, at_once)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="prometheus")
         self._turns = asyncio.Semaphore(at_once)
+        self._room = Room(_LARGEST_AT_ONCE * access.max_answer)
         self._is_post_allowed = True
 
     async def __aenter__(self) -> Self:
@@ -200,16 +204,18 @@ class PrometheusClient:
             return _Raw(response.status_code, body, response.headers.get("Location", ""))
 
     def _body(self, response: requests.Response, failures: Failures) -> bytes:
-        parts, size = [], 0
+        parts, size, most = [], 0, self._access.max_answer
         try:
-            while part := response.raw.read1(_CHUNK, decode_content=True):
-                parts.append(part)
-                size += len(part)
-                if size > self._access.max_answer:
-                    raise QueryRefused(
-                        f"the answer of {self._access.url} is larger than {self._access.max_answer // 2**20} MiB: "
-                        "name fewer series"
-                    )
+            with self._room.part() as take:
+                while part := response.raw.read1(_CHUNK, decode_content=True):
+                    parts.append(part)
+                    size += len(part)
+                    if size > most:
+                        raise QueryRefused(
+                            f"the answer of {self._access.url} is larger than {most // 2**20} MiB: name fewer series"
+                        )
+                    if not take(len(part)):
+                        raise failures.no_room(self._room.most)
         except (ReadTimeoutError, TimeoutError) as error:
             raise failures.timeout("its answer stopped halfway") from error
         except (HTTPError, OSError) as error:

@@ -101,6 +101,11 @@ class Failures:
         """The time is over."""
         return self._unavailable(f"{self._server}: {why}", Absence.TIMEOUT)
 
+    def no_room(self, most: int) -> SourceUnavailable:
+        """Several large answers come at once, and this one does not fit beside the others."""
+        told = f"its answers at this moment are larger than {most // 2**20} MiB together: this one is asked for again"
+        return self._unavailable(f"{self._server}: {told}", Absence.UNREACHABLE)
+
     def cut_off(self, received: int) -> MalformedAnswer:
         """The connection ended within the answer's body."""
         return MalformedAnswer(f"the answer of {self._server} is cut off after {received} bytes")

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TypeVar
 
 from analyzer.concurrency import together
@@ -37,17 +37,24 @@ async def raw_series(client: Asking, selector: Selector, start: int, end: int, p
     The left border of a range belongs to it in Prometheus 2 and not in Prometheus 3; here it never does.
     """
     borders = [*range(start, end, CHUNK), end]
-    merged: dict[frozenset[tuple[str, str]], Series[V]] = {}
+    chunks = []
     for left, right in pairwise(borders):
-        for shared in parse(await client.instant(selector.over(right - left), right)):
-            series = _after(shared, left)  # a copy: others may read the same answer
-            key = frozenset(series.labels.items())
-            if (known := merged.get(key)) is None:
-                merged[key] = series
-            else:
-                known.times += series.times
-                known.values += series.values
-    return [series for series in merged.values() if series.times]
+        shared = parse(await client.instant(selector.over(right - left), right))
+        chunks.append([_after(each, left) for each in shared])  # copies: others may read the same answer
+    merged = chunks[0] if len(chunks) == 1 else _merged(chunks)
+    return [series for series in merged if series.times]
+
+
+def _merged(chunks: Iterable[list[Series[V]]]) -> list[Series[V]]:
+    merged: dict[frozenset[tuple[str, str]], Series[V]] = {}
+    for series in chain.from_iterable(chunks):
+        key = frozenset(series.labels.items())
+        if (known := merged.get(key)) is None:
+            merged[key] = series
+        else:
+            known.times += series.times
+            known.values += series.values
+    return list(merged.values())
 
 
 def _after(series: Series[V], left: int) -> Series[V]:
