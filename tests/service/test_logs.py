@@ -224,7 +224,7 @@ def test_a_terminal_is_not_spoken_to(log: Log) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
-    max_leaves=50,
+    max_leaves=12,
 )
 
 
