@@ -14,7 +14,7 @@ from analyzer.sources.prometheus.sharing import SharedClient
 from tests.sources.misbehaving import Request, http, misbehaving, vector
 
 
-def test_parts_are_given_back_whatever_happens() -> None:
+def test_parts_are_taken_and_given_back() -> None:
     room = Room(10)
     with room.part() as first:
         assert first(6)
@@ -23,9 +23,18 @@ def test_parts_are_given_back_whatever_happens() -> None:
             assert second(4)
             assert room.taken == 10
         assert room.taken == 6
-    with pytest.raises(KeyError), room.part() as third:
-        assert third(10)
-        raise KeyError
+    assert room.taken == 0
+
+
+def test_a_part_is_given_back_when_reading_fails() -> None:
+    def fails(room: Room) -> None:
+        with room.part() as take:
+            assert take(10)
+            raise ConnectionResetError
+
+    room = Room(10)
+    with pytest.raises(ConnectionResetError):
+        fails(room)
     assert room.taken == 0
 
 
