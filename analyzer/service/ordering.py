@@ -37,8 +37,10 @@ def resolve(order: Order, settings: Settings, now: float) -> Order:
     _check_target(order, target, settings)
     _check_connection(order, settings)
     _check_since(order, now)
-    text = order.rule_set if order.rule_set is not None else rules_text(order.rules, settings)
-    rule_set = finish_rules(read_rule_set(text, f"{order.rules}.yaml"), order.parameters)
+    text, name = order.rule_set, "rule_set"
+    if text is None:
+        text, name = rules_text(order.rules, settings), f"{order.rules}.yaml"
+    rule_set = finish_rules(read_rule_set(text, name), order.parameters)
     _check_sides(order, target, rule_set, now)
     return order.model_copy(update={"rule_set": text})
 

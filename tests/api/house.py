@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
+from analyzer.api.app import make_app
 from analyzer.engine.replay import judge_again
-from analyzer.model.event import Event
+from analyzer.model.event import Ended, Event
 from analyzer.service.identity import EVERYWHERE, Caller, Role
 from analyzer.service.running import Service
 from analyzer.service.settings import CommandTarget, PrometheusSettings, Settings
@@ -96,6 +97,11 @@ class House:
     service: Service
     client: httpx.AsyncClient
 
+    @classmethod
+    def on(cls, service: Service) -> Self:
+        transport = httpx.ASGITransport(make_app(service))
+        return cls(service, httpx.AsyncClient(transport=transport, base_url="http://canary"))
+
     async def ask(self, method: str, path: str, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401 -- as httpx has it
         headers = bearer(who) | more.pop("headers", {})
         return await self.client.request(method, path, headers=headers, **more)
@@ -118,6 +124,10 @@ class House:
         (claim,) = [each for each in await self.service.analyses.claim("worker", 0.0, 1e12, 1000) if each.id == id_]
         summary = Summary.of(judge_again(events)) if events[0].type == "planned" else None
         await self.service.analyses.append(id_, claim.lease, events, summary=summary)
+
+    async def end(self, id_: str, cause: str = "") -> None:
+        """It ends before it has begun."""
+        await self.keep(id_, [Ended(at=2e9, cause=cause)])
 
     async def failed(self) -> str:
         """The id of an analysis that has ended with a rollback."""
