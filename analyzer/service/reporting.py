@@ -149,7 +149,7 @@ def without_plan(entry: Entry) -> Report:
     summary, ended_at = entry.summary, entry.ended_at or entry.changed_at
     upgraded_at = order.since or entry.created_at
     return Report(
-        verdict=Verdict(summary.verdict),
+        verdict=Verdict.ERROR if summary.verdict == Verdict.PENDING else Verdict(summary.verdict),
         action=Action(kind=ActionKind(summary.action), result=ActionResult(summary.result)),
         held_by=Guard(summary.held_by) if summary.held_by else None,
         reason=summary.reason or "it ended before it began",
