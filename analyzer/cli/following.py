@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from analyzer.cli.answers import Analysis
 from analyzer.cli.event_stream import StreamGarbled
+from analyzer.cli.patience import LONGEST_WISH
 from analyzer.cli.service_client import Heard, ServiceClient
 from analyzer.cli.service_connection import ServiceAway, ServiceRefused
 from analyzer.engine.analysis import Analysis as State
@@ -16,6 +17,10 @@ from analyzer.model.event import Event, Planned
 
 ASKED_EVERY = 2.0
 """Seconds between two questions where no stream comes through."""
+OPENED_EVERY = 0.5
+"""Seconds between two streams: one that ends at once, again and again, is no busy loop."""
+LAST_LOOK = 10.0
+"""Seconds for what is still to be shown when all is over."""
 SHOWN_EVERY = 1.0
 """Seconds between two looks at the record, at least."""
 EMPTY_STREAMS = 3
@@ -48,24 +53,25 @@ class Progress:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self.catch_up()
-            await asyncio.sleep(SHOWN_EVERY)
+            await asyncio.sleep(max(SHOWN_EVERY, await self.catch_up()))
 
-    async def catch_up(self) -> None:
-        """Show all that there is."""
+    async def catch_up(self) -> float:
+        """Show all that there is; seconds that the server wishes to be left alone."""
         more = self._is_known
         while more:
             try:
                 events, more = await self._client.events(self._id, self._seen)
-                for number, event in events:
-                    self._seen = max(self._seen, number)
+                new = [(number, event) for number, event in events if number > self._seen]
+                for number, event in new:
+                    self._seen = number
                     self._take(event)
-                more = more and bool(events)
-            except ServiceAway:
+                more = more and bool(new)
+            except ServiceAway as away:
                 self._news.set()  # whoever follows says so
-                return
+                return min(away.pause, LONGEST_WISH)
             except Exception:  # noqa: BLE001 -- a record of another version; the report tells it all
                 self._is_known = more = False
+        return 0.0
 
     def _take(self, event: Event) -> None:
         if self._state is None:
@@ -105,7 +111,9 @@ class Following:
             showing.cancel()
             with suppress(asyncio.CancelledError):
                 await showing
-        await self._progress.catch_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LOOK):
+                await self._progress.catch_up()
         return analysis
 
     async def _wait(self, id_: str, analysis: Analysis) -> Analysis:
@@ -126,5 +134,7 @@ class Following:
         else:
             self._empty += 1
             self._has_stream &= self._empty < EMPTY_STREAMS and time.monotonic() - began < KEPT_BACK
-        await asyncio.sleep(0.2 * (1 + self._empty))  # one that ends at once, again and again, is no busy loop
-        return heard.analysis or analysis
+        analysis = heard.analysis or analysis
+        if not analysis.has_ended:
+            await asyncio.sleep(OPENED_EVERY)
+        return analysis
