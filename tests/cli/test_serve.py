@@ -73,7 +73,7 @@ def serving(config: Path, *flags: str) -> Iterator[Serving]:
         running.process.communicate()
 
 
-def test_a_life(config: Path) -> None:
+def test_a_life(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(config) as service:
         url = service.url()
         assert httpx.get(f"{url}/healthz").status_code == 200
@@ -82,7 +82,9 @@ def test_a_life(config: Path) -> None:
         known = httpx.get(f"{url}/api/v1/analyses", headers={"Authorization": f"Bearer {TOKEN}"})
         assert known.json() == {"items": [], "next": None}
         assert "canary_build_info" in httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
-        assert service.end() == 0
+        assert run(["serve", "--config", str(config)]) == 4
+        assert "canary.db: another canary serve works on it; stop that one" in capsys.readouterr().err
+        assert service.end("SIGINT") == 0
         assert "Traceback" not in service.said
         assert TOKEN not in service.said
 
@@ -94,8 +96,7 @@ def ready(url: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_the_end_with_an_analysis_and_a_stream(config: Path, name: str) -> None:
+def test_the_end_with_an_analysis_and_a_stream(config: Path) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     order = {"target": "command/web", "rules": "http", "canary": 'version="2"'}
     with serving(config) as service:
@@ -106,7 +107,7 @@ def test_the_end_with_an_analysis_and_a_stream(config: Path, name: str) -> None:
             lines = stream.iter_lines()
             assert any(line.startswith("data:") for line in lines)
             began = time.monotonic()
-            assert service.end(name) == 0
+            assert service.end() == 0
             assert time.monotonic() - began < 10
             list(lines)  # the stream has ended properly: a reader may go on elsewhere
     with serving(config) as service:  # and the analysis is gone on with
@@ -135,18 +136,6 @@ def said(service: Serving, words: str) -> None:
     while words not in service.said:
         assert time.monotonic() < until, service.said
         time.sleep(0.01)
-
-
-def test_one_process_for_an_sqlite_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(config) as service:
-        service.url()
-        assert run(["serve", "--config", str(config)]) == 4
-        assert "canary.db: another canary serve works on it; stop that one" in capsys.readouterr().err
-        service.process.kill()
-        service.process.wait()
-    with serving(config) as service:  # the lock went with the process
-        service.url()
-        assert service.end() == 0
 
 
 def test_a_port_that_is_taken(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
