@@ -49,6 +49,9 @@ def _roles(given: tuple[str, ...]) -> "dict[str, Role]":
     from analyzer.cli.check import pairs
     from analyzer.service.values import named_role
 
+    for each in given:
+        if "=" not in each:
+            raise UsageError(f"--grant {each[:100]!r}: write NAMESPACE=ROLE, such as shop=start")
     roles = {}
     for namespace, role in pairs(given, "--grant").items():
         if not re.fullmatch(r"\*|[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", namespace):
