@@ -65,6 +65,17 @@ def bad_then_good() -> World:
     return world
 
 
+def number_of_the_receipt() -> int:
+    """How many events come before it."""
+    world = bad_then_good()
+    world.run()
+    return [kept.type for kept in world.record.events].index("acted")
+
+
+DONE_AT = number_of_the_receipt()
+"""Cut off there, the act is done and its receipt is lost."""
+
+
 @dataclass
 class Life:
     """One analysis in the store, and the processes that have worked on it."""
@@ -111,6 +122,8 @@ class Life:
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cuts=st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=8))
 @example(cuts=[(0, False)] * 3)
+@example(cuts=[(DONE_AT, False)])
+@example(cuts=[(DONE_AT - 1, True), (0, False), (1, False)])
 @example(cuts=[(0, True)] * 25)
 async def test_it_ends_as_if_nothing_had_been(analyses: Analyses, cuts: list[Cut]) -> None:
     life = Life(analyses, f"example {next(_examples)}")
