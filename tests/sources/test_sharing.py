@@ -13,8 +13,10 @@ from analyzer.sources.prometheus import keeping, sharing
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.answer import Answer, float_series
 from analyzer.sources.prometheus.asking import Asking, Instant
+from analyzer.sources.prometheus.fetching import CHUNK, raw_series
 from analyzer.sources.prometheus.keeping import KeptAnswers
 from analyzer.sources.prometheus.sharing import SharedClient
+from analyzer.sources.promql import Selector
 from tests.sources.misbehaving import http, misbehaving, says, vector
 
 TEST = Callable[[], Coroutine[object, object, None]]
@@ -181,6 +183,30 @@ async def test_the_samples_of_a_shared_answer_are_read_once() -> None:
     assert float_series(one) is float_series(other)
 
 
+def test_readers_change_nothing_in_a_shared_answer() -> None:
+    """Of several chunks, the first of which begins with a sample that belongs to nobody."""
+
+    def samples(query: str) -> Answer:
+        first = int(query.removeprefix("at "))
+        return Answer("matrix", [{"metric": {"a": "b"}, "values": [[first + 300 * n, str(n)] for n in range(3)]}])
+
+    class Chunks(Instantly):
+        async def instant(self, query: str, at: int | None) -> Answer:
+            assert at is not None
+            assert query == "x[10m]"
+            return samples(f"at {at // 1000 - 600}")
+
+    async def reading() -> None:
+        async with SharedClient(Chunks(samples)) as shared:
+            views = [shared.view(who) for who in "ab"]
+            first, second = [await raw_series(view, Selector("x"), 0, 3 * CHUNK, float_series) for view in views]
+            assert shared.shared == 3
+        assert first == second
+        assert first[0].times == [300_000, 600_000, 900_000, 1_200_000, 1_500_000, 1_800_000]
+
+    asyncio.run(reading())
+
+
 # ---------------------------------------------------------------------- failures
 
 
@@ -317,6 +343,29 @@ async def test_an_overloaded_server_gets_fewer_questions_at_once_and_more_again_
         results = await asyncio.gather(*asked, return_exceptions=True)
         assert Counter(type(each) for each in results) == {SourceUnavailable: 8, Answer: 32}
         assert shared.limit == 4 + 32 // 10
+
+
+def test_a_server_that_fails_one_question_at_a_time_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def sleeping(seconds: float) -> None:
+        slept.extend([seconds] if seconds else [])
+        await sleep(0)
+
+    def fails(_: str) -> Answer:
+        if len(slept) < 3:
+            raise SourceUnavailable("refused", "unreachable")
+        return answer()
+
+    async def asking() -> None:
+        async with SharedClient(Instantly(fails), at_once=1) as shared:
+            for number in range(6):
+                await asyncio.gather(shared.view("a").instant(f"q{number}", 1), return_exceptions=True)
+
+    monkeypatch.setattr(sharing.asyncio, "sleep", sleeping)
+    asyncio.run(asking())
+    assert slept == [0.5, 1.0, 2.0]
 
 
 @in_a_loop
