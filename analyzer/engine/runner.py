@@ -112,7 +112,8 @@ class Runner:
             if not work.done():
                 cause = cause_of_stop.result() if cause_of_stop is not None and cause_of_stop.done() else "cancelled"
                 await self._stop(work)
-            if not self._handed_on:
+            # After an error it has not ended: whoever runs it may try again, or another process go on with it.
+            if not self._handed_on and (work.cancelled() or work.exception() is None):
                 await self._append(Ended(at=self._ports.clock.now(), cause=cause))
         if not work.cancelled():
             work.result()  # an error in the work is the caller's to see

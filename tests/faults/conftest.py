@@ -60,7 +60,14 @@ async def lived_in(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str)
         yield made
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+BOTH = [
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("faults-alone")),
+    pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("faults-replicas")]),
+]
+"""Beside each other, as far as there are processors."""
+
+
+@pytest.fixture(params=BOTH)
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database."""
     if request.param == "sqlite":

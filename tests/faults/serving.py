@@ -153,9 +153,6 @@ class Server:
         """The end of what it has written, for a test that fails."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:]) if self._log.exists() else ""
 
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
 
 def _children(pid: int) -> Sequence[int]:
     try:
@@ -179,6 +176,10 @@ async def serving(folder: Path, *named: tuple[str, Mapping[str, Any]]) -> AsyncI
         for server in servers:  # one after the other: the first makes the database's schema
             await server.start()
         yield servers
+    except BaseException:
+        for server in servers:
+            print(f"----- {server.name}\n{server.last_lines()}")  # noqa: T201 -- shown where the test fails
+        raise
     finally:
         for server in servers:
             await server.close()

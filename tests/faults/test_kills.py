@@ -56,7 +56,6 @@ class Customers:
             number += 1
 
 
-@pytest.mark.xdist_group("faults-kills")
 async def test_kills(lived_in: World, database: str, tmp_path: Path, luck: random.Random, length: Length) -> None:
     kills, in_the_act = int(length.of(10, 100)), 0
     wanted = settings(
@@ -72,7 +71,8 @@ async def test_kills(lived_in: World, database: str, tmp_path: Path, luck: rando
                 await server.start(until_ready=luck.random() < 0.8)
     print(f"{kills} kills, {in_the_act} of them in an act; {len(customers.placed)} analyses: {customers.outcomes}")  # noqa: T201
     assert in_the_act >= kills / 5, "too few of the kills have met an act"
-    assert all(customers.outcomes[word] for word in ("done", "unknown", "none"))
+    assert customers.outcomes["none"] > 0
+    assert customers.outcomes["done"] + customers.outcomes["unknown"] > kills / 2
 
 
 async def wait_for_an_act(world: World, luck: random.Random) -> None:

@@ -1,0 +1,41 @@
+"""Work that ends with an error leaves a record that another goes on with: it is not ended, and nothing is left out."""
+
+import asyncio
+
+import pytest
+
+from analyzer.engine.runner import Runner
+from analyzer.errors import LeaseLost
+from analyzer.model.event import Acted, Decided, Ended
+from analyzer.model.report import Verdict
+from analyzer.model.target import Intent
+from tests.engine.world import World, rates
+
+
+class Withheld:
+    """A permission that fails right before the act."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def withheld(self, intent: Intent) -> str:  # noqa: ARG002 -- the port's
+        raise self.error
+
+    def confirm(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [LeaseLost("the lease is over"), ZeroDivisionError()])
+def test_a_bad_release_is_taken_back_by_who_comes_after(error: Exception) -> None:
+    world = World(rates(0.2))
+    first = world.runner()
+    first._ports.permission = Withheld(error)
+    with pytest.raises(type(error)):
+        asyncio.run(first.run())
+    past = list(world.record.events)
+    assert isinstance(past[-1], Decided)
+    report = asyncio.run(Runner(first._plan, world.runner()._ports, past).run())
+    assert report.verdict == Verdict.FAIL
+    assert len(world.platform.intents) == 1
+    kinds = [type(event) for event in world.record.events]
+    assert kinds.count(Acted) == kinds.count(Ended) == kinds.count(Decided) == 1
