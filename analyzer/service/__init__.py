@@ -2,10 +2,16 @@
 
 settings     everything that can be set, from flags, environment and file
 assembly     from an order in the store to an analysis that can run
+ordering     what is checked before an order is kept
 supervisor   claims analyses, keeps their leases, runs a worker for each, hands them on
-worker       one analysis under a lease
+worker       one analysis under a lease (lease)
 brakes       what holds all acts: the switch, dry-run, so many an hour
-identity     who asks, and what they may do
-telemetry    metrics, logs and traces of the service itself
+retention    what is old is removed
+reporting    the report of an analysis from its record
+identity     who asks, and what they may do (tokens, grants, keys, accounts)
+telemetry    the service's own metrics (families, lateness, connections); observing feeds them from events
+logs         one line for each thing that happened (masking, repeats, tracebacks)
+traces       spans, where somebody collects them
+alone        one process on an SQLite file
 running      the parts together, as the API finds them
 """

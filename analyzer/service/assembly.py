@@ -19,9 +19,10 @@ from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 from analyzer.platforms.verdict_record import VerdictRecord
 from analyzer.service.ordering import target_of
 from analyzer.service.settings import PrometheusSettings, Settings
+from analyzer.service.telemetry import Telemetry
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.scope import fill_scope
-from analyzer.sources.prometheus.sharing import Observe, SharedClient
+from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.prometheus.source import PrometheusSource
 from analyzer.store.entry import Entry
 
@@ -74,8 +75,8 @@ class Assembly:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings, observe: Observe) -> AsyncIterator["Assembly"]:
-        """With a client for each Prometheus of the settings; `observe` is told of each query.
+    async def opened(cls, settings: Settings, telemetry: Telemetry) -> AsyncIterator["Assembly"]:
+        """With a client for each Prometheus of the settings; `telemetry` is told of each query.
 
         Raises:
             UsageError: the settings of one do not fit together.
@@ -86,8 +87,9 @@ class Assembly:
             stack.push_async_callback(cluster.close)
             clients = {}
             for name, each in settings.prometheus.items():
-                client = SharedClient(access_of(each), at_once=each.at_once, observe=observe)
+                client = SharedClient(access_of(each), at_once=each.at_once, observe=telemetry.answered)
                 clients[name] = await stack.enter_async_context(client)
+                telemetry.connection(name, client)
             yield cls(settings, clients, cluster)
 
     @asynccontextmanager

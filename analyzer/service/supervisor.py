@@ -19,13 +19,12 @@ from analyzer.service.retention import keep_tidy
 from analyzer.service.settings import Settings
 from analyzer.service.telemetry import Telemetry
 from analyzer.service.worker import Assembles, Means, Worker
-from analyzer.sources.prometheus.sharing import Observe
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.switch import Switch
 
-Assemble = Callable[[Settings, Observe], AbstractAsyncContextManager[Assembles]]
+Assemble = Callable[[Settings, Telemetry], AbstractAsyncContextManager[Assembles]]
 LOG = logger(__name__)
 
 TURN = 1.0
@@ -93,7 +92,7 @@ class Supervisor:
         Raises:
             UsageError: the settings cannot be used.
         """
-        async with self._assemble(self._settings, self._telemetry.answered) as assembly:
+        async with self._assemble(self._settings, self._telemetry) as assembly:
             switch = Switch(self._database)
             brakes = Brakes(switch, self._settings, self._database.time)
             means = Means(
@@ -102,7 +101,7 @@ class Supervisor:
                 brakes=brakes,
                 observer=self._observer,
                 complain=self._complain,
-                judged=self._telemetry.judged,
+                telemetry=self._telemetry,
                 clock=self._clock,
             )
             async with asyncio.TaskGroup() as group:

@@ -34,7 +34,7 @@ from analyzer.service.families import OTHER, Family
 from analyzer.service.lateness import Lateness
 from analyzer.service.traces import Traces
 
-STATES = ("running", "waiting")
+STATES = ("running",)
 LEASE_CHANGES = ("claimed", "renewed", "lost", "released", "taken_over")
 STORE_ERRORS: Mapping[type[Exception], str] = {  # the first that fits
     StoreFull: "full",
@@ -171,7 +171,7 @@ class Telemetry:
         return Histogram(name, text, labels, buckets=bounds, registry=self._registry)
 
     def analyses(self, state: str, number: int) -> None:
-        """So many analyses of this replica are `running`, or `waiting` for a place."""
+        """So many analyses of this replica are `running`."""
         self._analyses.of(state).set(number)
 
     def started(self) -> None:

@@ -22,6 +22,7 @@ from analyzer.model.target import Intent
 from analyzer.service.assembly import Prepared
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
+from analyzer.service.telemetry import Telemetry
 from analyzer.store.analyses import Analyses
 from analyzer.store.entry import Decision, DecisionKind, Entry, Summary
 from analyzer.store.record import SqlRecord
@@ -50,14 +51,14 @@ class Assembles(Protocol):
 @dataclass(frozen=True)
 class Means:
     """What all workers of a process work with. `complain` is told what goes wrong with which analysis, `observer` makes
-    who is told of each of its events, `judged` is told how many seconds the fold of a window took."""
+    who is told of each of its events."""
 
     analyses: Analyses
     assembly: Assembles
     brakes: Brakes
     observer: Callable[[str, Sequence[Event]], Observer]
     complain: Callable[[str, str], None]
-    judged: Callable[[float], None] = lambda _: None
+    telemetry: Telemetry
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -138,7 +139,7 @@ class Worker:
                 await prepared.record(record, self._complain, past),
                 self._means.observer(self.lease.id, past),
                 self._answer,
-                self._means.judged,
+                self._means.telemetry.judged,
             )
             permission = _Permission(self.lease, self._means.brakes)
             ports = Ports(
@@ -222,6 +223,8 @@ class Worker:
             if past:
                 summary = Summary.of(report(advance(restored(past), ended)))
             await self._patiently(_append, self._means.analyses, self.lease, ended, len(past), summary)
+            self._means.telemetry.verdict(summary.verdict)
+            self._means.telemetry.ended()
         except CanaryError as error:
             self._complain(f"it could not be ended: {error}")
 
@@ -229,7 +232,8 @@ class Worker:
         """Another process may claim it at once; if not, the lease runs out."""
         if self._handed_on:
             try:
-                await self._means.analyses.release(self.lease.id, self.lease.number)
+                if await self._means.analyses.release(self.lease.id, self.lease.number):
+                    self._means.telemetry.lease("released")
             except StoreError as error:
                 self._complain(str(error))
 
