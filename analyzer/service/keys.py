@@ -54,7 +54,7 @@ def _keys(annotation: object, key: str) -> Iterator[str]:
     if _is_model(bare):
         for name, field in bare.model_fields.items():
             yield from _keys(field.annotation, f"{key}.{name}" if key else name)
-    elif get_origin(bare) is dict:
+    elif get_origin(bare) is dict and _is_model(_bare(get_args(bare)[1])):
         yield from _keys(get_args(bare)[1], f"{key}.{NAME}")
     elif get_origin(bare) is tuple and _is_model(_bare(get_args(bare)[0])):
         yield from _keys(get_args(bare)[0], f"{key}[]")
