@@ -1,5 +1,7 @@
 """An application on a real store, with callers that are made up."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,8 +17,22 @@ from tests.api.house import House, service_on, settings
 __all__ = ["app", "client", "house", "service"]
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and nothing in them: to make one takes longer than most tests."""
+    file = tmp_path_factory.mktemp("store") / "canary.db"
+
+    async def make() -> None:
+        async with Database.open(f"sqlite:///{file}") as database:
+            await database.time()
+
+    asyncio.run(make())
+    return file
+
+
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
+async def service(empty: Path, tmp_path: Path) -> AsyncIterator[Service]:
+    shutil.copy(empty, tmp_path / "canary.db")
     async with Database.open(f"sqlite:///{tmp_path / 'canary.db'}") as database:
         yield service_on(database, settings())
 

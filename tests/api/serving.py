@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -34,13 +33,13 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
 
 
 @contextmanager
-def served(folder: Path, prepare: Callable[[Service], Awaitable[None]], **other: object) -> Iterator[str]:
+def served(database_url: str, prepare: Callable[[Service], Awaitable[None]], **other: object) -> Iterator[str]:
     """Where it is served, in a thread of its own; `prepare` puts something into its store before."""
     address: list[str] = []
     ready, stop = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with Database.open(f"sqlite:///{folder / 'canary.db'}") as database:
+        async with Database.open(database_url) as database:
             service = service_on(database, settings(**other))
             await prepare(service)
             async with serving(make_app(service)) as url:

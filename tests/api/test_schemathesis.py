@@ -53,9 +53,9 @@ async def prepared(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("api")
+    file = tmp_path_factory.mktemp("api") / "canary.db"
     generous = {"requests_per_minute": 10**6, "analyses_per_namespace": 10**6}
-    with served(folder, prepared, limits=generous) as address:
+    with served(f"sqlite:///{file}", prepared, limits=generous) as address:
         yield address
 
 
