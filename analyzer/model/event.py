@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from analyzer.model.base import Model
 from analyzer.model.plan import Plan, SideMatchers
@@ -150,4 +150,5 @@ Event = Annotated[
     | Ended,
     Field(discriminator="type"),
 ]
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+# Said again: an adapter of a union does not take it from the models, and the last bucket of a histogram is infinite.
+EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(ser_json_inf_nan="strings"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from math import inf
 
 import numpy as np
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def following(state: Analysis | None, event: Event) -> Analysis:
 
 
 bad = st.sampled_from([0.0, 1.0, 40.0])
-odd = st.sampled_from([0.0, 1e-300, 0.1, 2.0**31, 1e15])
+odd = st.sampled_from([0.0, 1e-300, 0.1, 2.0**31, 1e15, inf])
 counted = st.builds(Events, total=st.sampled_from([40.0, 1000.0]), bad=bad)
 measured = st.builds(Level, mean=odd, by=st.dictionaries(st.sampled_from("ab"), odd, max_size=2))
 missing = st.sampled_from(list(Absence)).map(lambda why: Missing(why=why, detail="as the server says: ü"))

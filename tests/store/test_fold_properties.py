@@ -273,7 +273,6 @@ def _interleaved(queues: dict[str, list[WindowRead]], turns: Sequence[str]) -> A
     return folded(begin(BEGUN), [next(rests[metric]) for metric in turns])
 
 
-@pytest.mark.xfail(reason="the journal's JSON has null for an infinity: EVENT does not know of ser_json_inf_nan")
 @pytest.mark.anyio
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("side", [Buckets(bounds=(0.1, inf), counts=(3.0, 1.0)), Level(mean=inf)])
