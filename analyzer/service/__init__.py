@@ -1,6 +1,7 @@
 """Many analyses at once, in one process or in several that share a database.
 
-settings     everything that can be set, from flags, environment and file
+settings     everything that can be set; access: who may ask
+             (configuration: from flags, environment and file; keys, values, wording: its parts)
 assembly     from an order in the store to an analysis that can run
 ordering     what is checked before an order is kept
 supervisor   claims analyses, keeps their leases, runs a worker for each, hands them on
@@ -8,7 +9,7 @@ worker       one analysis under a lease (lease)
 brakes       what holds all acts: the switch, dry-run, so many an hour
 retention    what is old is removed
 reporting    the report of an analysis from its record
-identity     who asks, and what they may do (tokens, grants, keys, accounts)
+identity     who asks, and what they may do (tokens; accounts, grants: ServiceAccounts)
 telemetry    the service's own metrics (families, lateness, connections); observing feeds them from events
 logs         one line for each thing that happened (masking, repeats, tracebacks)
 traces       spans, where somebody collects them

@@ -16,9 +16,9 @@ from typing import Any
 from analyzer.errors import PlatformError, PlatformUnavailable
 from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.token_review import Account, review
+from analyzer.service.access import ServiceAccountSettings
 from analyzer.service.grants import granted
 from analyzer.service.identity import Caller, bearer
-from analyzer.service.settings import ServiceAccountSettings
 
 KNOWN_FOR = 60.0
 """Seconds for which somebody stays known: so long a revoked token may still be used."""

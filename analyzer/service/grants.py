@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from analyzer.service.access import ServiceAccountGrant
 from analyzer.service.identity import Role
-from analyzer.service.settings import ServiceAccountGrant
 
 GROUP = "group:"
 

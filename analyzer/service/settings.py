@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from analyzer.errors import CanaryError, UsageError
 from analyzer.model.target import PlatformKind, Target
-from analyzer.model.template import fill_matchers
 from analyzer.platforms.command import Command
+from analyzer.service.access import Access
 from analyzer.service.configuration import PREFIX, configured, key_of
-from analyzer.service.identity import Role
-from analyzer.service.values import count_of_bytes, in_lower_case, listed_text, named_role, period, seconds
+from analyzer.service.values import Bytes, Name, Namespaces, Part, Paths, Seconds, in_lower_case, period, seconds
 from analyzer.sources.prometheus.access import PrometheusAccess
+from analyzer.sources.prometheus.scope import fill_scope
 from analyzer.store.address import Address
 
 ALIASES = {
@@ -47,21 +47,6 @@ SCOPED_BY = ("namespace",)
 _DATABASES = ("DATABASE_URL", "CANARY_DATABASE")
 _OF_SERVICES = re.compile(r"CANARY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 """Variables that Kubernetes sets for each Service: one that is called `canary` must not hinder us from starting."""
-_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
-_NAMESPACE = r"^(\*|[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)$"
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
-Bytes = Annotated[int, BeforeValidator(count_of_bytes), Field(ge=1024)]
-Name = Annotated[str, Field(pattern=_NAME)]
-Namespace = Annotated[str, Field(pattern=_NAMESPACE)]
-Namespaces = Annotated[tuple[Namespace, ...], BeforeValidator(listed_text), Field(min_length=1, max_length=1000)]
-Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=500)], ...], BeforeValidator(listed_text)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(listed_text), Field(max_length=100)]
-Held = Annotated[Role, BeforeValidator(named_role)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Actions(StrEnum):
@@ -88,7 +73,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Listen(_Part):
+class Listen(Part):
     """Where the API is served."""
 
     host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
@@ -104,7 +89,7 @@ class Listen(_Part):
         return self
 
 
-class PrometheusSettings(_Part):
+class PrometheusSettings(Part):
     """One connection; orders name it. `scope` are matchers that every selector gets (`namespace="${namespace}"`)."""
 
     url: str
@@ -112,7 +97,7 @@ class PrometheusSettings(_Part):
     token_file: Path | None = None
     user: str | None = None
     password: SecretStr | None = None
-    headers: dict[str, SecretStr] = {}
+    headers: dict[str, SecretStr] = Field(default={})
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -137,18 +122,14 @@ class PrometheusSettings(_Part):
     @field_validator("scope")
     @classmethod
     def _can_be_filled(cls, scope: str) -> str:
-        filled = fill_matchers(scope, dict.fromkeys(SCOPED_BY, "x"))
-        if unknown := filled.used - set(SCOPED_BY):
-            raise ValueError(f"nobody fills ${{{min(unknown)}}} here: write ${{namespace}}, which is the order's")
-        if filled.complaints:
-            raise ValueError(filled.complaints[0])
-        if scope.strip().startswith("{"):
-            raise ValueError('matchers stand here without their braces: write namespace="${namespace}"')
+        for name in re.findall(r"\$\{([^}]*)\}", scope):
+            if name not in SCOPED_BY:
+                raise ValueError(f"nobody fills ${{{name[:40]}}} here: write ${{namespace}}, which is the order's")
+        try:
+            fill_scope(scope, dict.fromkeys(SCOPED_BY, "x"))
+        except UsageError:  # it repeats the text
+            raise ValueError('is no list of matchers: write namespace="${namespace}", without braces') from None
         return scope
-
-    def scope_of(self, namespace: str) -> str:
-        """The scope of an order in this namespace; what stands in a regular expression is escaped."""
-        return fill_matchers(self.scope, dict.fromkeys(SCOPED_BY, namespace)).text
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -157,7 +138,7 @@ class PrometheusSettings(_Part):
         return self
 
 
-class CommandTarget(_Part):
+class CommandTarget(Part):
     """A target that is taken back by a command; orders name it as `command/NAME`."""
 
     rollback: str = Field(max_length=4000, repr=False)  # a command may have secrets in it
@@ -174,53 +155,7 @@ class CommandTarget(_Part):
         return command
 
 
-class Token(_Part):
-    """A token by its SHA-256, and what it may do: namespaces (or `*`) to roles. `canary token NAME` makes one."""
-
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
-    grants: dict[Namespace, Held] = Field(max_length=1000)
-
-
-class ServiceAccountGrant(_Part):
-    """What a ServiceAccount may do, `system:serviceaccount:shop:ci`, or a group of them, `group:NAME`."""
-
-    subject: str = Field(pattern=r"^(group:)?[!-~]{1,300}$")
-    namespaces: Namespaces
-    role: Held
-
-
-class ServiceAccountSettings(_Part):
-    """ServiceAccounts of Kubernetes: their tokens are shown to the API server (TokenReview)."""
-
-    enabled: bool = False
-    audiences: Texts = ()
-    grants: tuple[ServiceAccountGrant, ...] = Field(default=(), max_length=1000)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.grants and not self.enabled:
-            raise ValueError("grants without enabled: true: write it, or take the grants out")
-        return self
-
-
-class Access(_Part):
-    """Who may ask. `metrics_open`: /metrics needs no rights."""
-
-    tokens: dict[Name, Token] = Field(default={}, max_length=1000)
-    tokens_file: Path | None = None
-    service_accounts: ServiceAccountSettings = ServiceAccountSettings()
-    metrics_open: bool = False
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        seen: dict[str, str] = {}
-        for name, token in self.tokens.items():
-            if (other := seen.setdefault(token.sha256, name)) != name:
-                raise ValueError(f"tokens {other} and {name} are the same one: canary token NAME makes another")
-        return self
-
-
-class Limits(_Part):
+class Limits(Part):
     """What one request, one caller and one namespace may take."""
 
     request_bytes: Bytes = 2**20
@@ -230,18 +165,18 @@ class Limits(_Part):
     analyses_per_namespace: int = Field(default=500, ge=1)  # that are not over
 
 
-class LogSettings(_Part):
+class LogSettings(Part):
     """The service's own log, on standard error."""
 
     format: Annotated[LogFormat, BeforeValidator(in_lower_case)] = LogFormat.JSON
     level: Annotated[LogLevel, BeforeValidator(in_lower_case)] = LogLevel.INFO
 
 
-class TraceSettings(_Part):
+class TraceSettings(Part):
     """Where traces go, by OTLP over HTTP: `http://collector:4318/v1/traces`. None: nowhere."""
 
     endpoint: str | None = Field(default=None, max_length=2000)
-    headers: dict[str, SecretStr] = {}
+    headers: dict[str, SecretStr] = Field(default={})
 
     @field_validator("endpoint")
     @classmethod
@@ -260,15 +195,15 @@ class TraceSettings(_Part):
         return url
 
 
-class Settings(_Part):
+class Settings(Part):
     """The service's settings. Times are in seconds; a text says its unit (`10s`, `90d`)."""
 
     listen: Listen = Listen()
     database: SecretStr = SecretStr("sqlite:///canary.db")
     replicas: int = Field(default=1, ge=1, le=100)
-    prometheus: dict[Name, PrometheusSettings] = {}
+    prometheus: dict[Name, PrometheusSettings] = Field(default={})
     rules: Paths = ()
-    targets: dict[Name, CommandTarget] = {}
+    targets: dict[Name, CommandTarget] = Field(default={})
     helm: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from analyzer.errors import UsageError
+from analyzer.service.access import Access, Token
 from analyzer.service.configuration import configured
 from analyzer.service.identity import Caller, bearer
-from analyzer.service.settings import Access, Name, Token
+from analyzer.service.values import Name, Part
 
 LOOKS_APART = 5.0
 """Seconds between two looks whether the file of tokens has changed."""
@@ -24,10 +25,8 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 43  # digits of base 62 for 256 bits
 
 
-class TokensFile(BaseModel):
+class TokensFile(Part):
     """What stands in a file of tokens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     tokens: dict[Name, Token] = Field(default={}, max_length=1000)
 

@@ -1,12 +1,26 @@
-"""Settings' values as people write them. What is no text stays as it is: pydantic judges it."""
+"""What settings are made of, and their values as people write them.
+
+What is no text stays as it is: pydantic judges it.
+"""
 
 import math
 import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from analyzer.model.suggestion import did_you_mean, listed
 from analyzer.model.units import BYTES, parse_duration
 from analyzer.service.identity import Role
+
+
+class Part(BaseModel):
+    """A part of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
@@ -71,3 +85,16 @@ def named_role(value: object) -> Role:
     if name not in names:
         raise ValueError(f"a role is one of {listed(names)}{did_you_mean(name, names) if name else ''}")
     return Role[name.upper()]
+
+
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"
+_NAMESPACE = r"^(\*|[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)$"
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
+Bytes = Annotated[int, BeforeValidator(count_of_bytes), Field(ge=1024)]
+Name = Annotated[str, Field(pattern=_NAME)]
+Namespace = Annotated[str, Field(pattern=_NAMESPACE)]
+Namespaces = Annotated[tuple[Namespace, ...], BeforeValidator(listed_text), Field(min_length=1, max_length=1000)]
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=500)], ...], BeforeValidator(listed_text)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(listed_text), Field(max_length=100)]
+Held = Annotated[Role, BeforeValidator(named_role)]

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from analyzer.service.access import ServiceAccountGrant
 from analyzer.service.grants import granted
 from analyzer.service.identity import Caller, FirstKnown, Role, bearer
-from analyzer.service.settings import ServiceAccountGrant
 
 CI = "system:serviceaccount:shop:ci"
 

@@ -10,9 +10,9 @@ import pytest
 
 from analyzer.errors import PlatformForbidden, PlatformUnavailable
 from analyzer.service import accounts as module
+from analyzer.service.access import ServiceAccountSettings
 from analyzer.service.accounts import KNOWN_FOR, UNKNOWN_FOR, ServiceAccounts, claims_of
 from analyzer.service.identity import Caller, Role
-from analyzer.service.settings import ServiceAccountSettings
 
 CI = "system:serviceaccount:shop:ci"
 SETTINGS = ServiceAccountSettings.model_validate(

@@ -238,7 +238,7 @@ class TestMistakes:
             ),
             (
                 """prometheus:\n  a: {url: http://p, scope: '{job="x"}'}""",
-                """canary.yaml:2: prometheus.a.scope: matchers stand here without their braces""",
+                """canary.yaml:2: prometheus.a.scope: is no list of matchers: write""",
             ),
             (
                 "prometheus:\n  a: {url: http://p, token: x, user: y}",
@@ -296,7 +296,7 @@ class TestMistakes:
                 "canary.yaml:1: access.service_accounts: grants without enabled: true",
             ),
             (
-                "access:\n service_accounts:\n  enabled: true\n  grants:\n  - {subject: a b, namespaces: x, role: x}",
+                "access:\n service_accounts:\n  enabled: 1\n  grants:\n  - {subject: a b, namespaces: x, role: read}",
                 "canary.yaml:5: access.service_accounts.grants[0].subject: is no subject: write system:serviceaccount:",
             ),
             ("- a", "canary.yaml: settings are a mapping, such as listen: {port: 8080}; something else stands here"),
@@ -394,16 +394,3 @@ def test_whatever_stands_in_a_file_is_read_or_refused_in_sentences(
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(json.dumps(value))
     assert all(line and line.isprintable() for line in complaint(file).splitlines())
-
-
-class TestScope:
-    def test_it_is_filled_with_the_namespace(self) -> None:
-        prometheus = Settings(
-            prometheus={"default": {"url": "http://p", "scope": 'namespace="${namespace}"'}}
-        ).prometheus
-        assert prometheus["default"].scope_of("shop") == 'namespace="shop"'
-
-    def test_a_regular_expression_takes_it_literally(self) -> None:
-        """A namespace of dots would else be every namespace of that length."""
-        prometheus = Settings(prometheus={"a": {"url": "http://p", "scope": 'namespace=~"${namespace}-.*"'}}).prometheus
-        assert prometheus["a"].scope_of("....") == r'namespace=~"\\.\\.\\.\\.-.*"'

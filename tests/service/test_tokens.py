@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.errors import UsageError
+from analyzer.service.access import Access
 from analyzer.service.identity import Caller, Role
-from analyzer.service.settings import Access
 from analyzer.service.tokens import LOOKS_APART, TokensOf, hashed, new_token, read_tokens
 
 CI, ADMIN = f"canary_ci_{'aB3' * 14}x", f"canary_admin_{'Zy9' * 14}x"  # the same for each worker
