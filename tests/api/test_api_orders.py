@@ -1,5 +1,6 @@
 """What is ordered, under which key, and what is refused with which sentence."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ async def test_the_same_key_is_the_same_analysis(house: House) -> None:
     assert again.headers["Location"] == first.headers["Location"]
     assert other.json()["id"] != first.json()["id"]
     assert len(await house.service.audit.list()) == 2
+
+
+async def test_the_same_key_many_times_at_once(house: House) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answers = await asyncio.gather(*(house.post(START, ORDER, "starter", headers=headers) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 async def test_the_same_key_for_another_order_is_refused(house: House) -> None:
