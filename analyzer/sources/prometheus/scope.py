@@ -15,21 +15,10 @@ from analyzer.errors import QueryRefused, UsageError
 from analyzer.model.plan import Query
 from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.prometheus.asking import Asking
+from analyzer.sources.prometheus.nesting import check_size
 from analyzer.sources.promql import Matcher, parse, parse_matchers, selectors_in
 from analyzer.sources.rendering import render_expression
 
-LONGEST = 64_000
-"""Characters of a query at most."""
-DEEPEST = 200
-"""Brackets and operators of a query at most. The parser and whoever walks its tree go one call deeper for each, and
-the parser ends the whole process when its stack is full."""
-_TOKENS = re.compile(
-    r"""
-    (?: "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*` | \#[^\n]* )  # strings and comments nest nothing
-    | (?P<nesting> [(\[{+*/%^<>!=~@-] | \b(?:and|or|unless|atan2)\b )
-    """,
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _META = frozenset("\\.+*?()|[]{}^$")
 _SHORT = 4000
@@ -85,18 +74,6 @@ def _scoped(text: str, scope: tuple[Matcher, ...]) -> str:
 
 
 _remembered = lru_cache(maxsize=2048)(_scoped)
-
-
-def check_size(text: str) -> None:
-    """Refuse a query that the parser could not bear.
-
-    Raises:
-        UsageError: it is too long, or has too many brackets and operators.
-    """
-    if len(text) > LONGEST:
-        raise UsageError(f"a query of {len(text)} characters is too long: {LONGEST} at most")
-    if sum(token["nesting"] is not None for token in _TOKENS.finditer(text)) > DEEPEST:
-        raise UsageError(f"a query has more than {DEEPEST} brackets and operators: write it as a recording rule")
 
 
 def _refuse_implicit(node: ast.Expr) -> None:
