@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from analyzer.api.app import close_streams, make_app
 from analyzer.cli.exits import SIGNALS
 from analyzer.cli.streams import tell
-from analyzer.errors import UsageError
+from analyzer.errors import CanaryError, UsageError
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.service.accounts import ServiceAccounts
 from analyzer.service.alone import alone
@@ -72,13 +72,18 @@ async def serve(settings: Settings) -> int:
 async def _until(
     stop: asyncio.Event, server: "_Server", supervisor: Supervisor, closing: Callable[[], None], listener: socket.socket
 ) -> None:
-    """Both run until `stop`, or until one of them ends by itself: then the other one ends too."""
+    """Both run until `stop`, or until one of them ends by itself: then the other one ends too.
+
+    Raises:
+        CanaryError: one of them has.
+    """
     serving = asyncio.create_task(server.serve([listener]), name="api")
     working = asyncio.create_task(supervisor.run(stop), name="supervisor")
     asked = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([serving, working, asked], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        is_asked = stop.is_set()
         stop.set()
         asked.cancel()
         closing()
@@ -87,6 +92,8 @@ async def _until(
     LOG.info("stopped")
     for task in (working, serving):
         task.result()
+    if not is_asked:
+        raise CanaryError("the API has ended by itself: the log says why")
 
 
 class _Server(uvicorn.Server):
@@ -112,7 +119,10 @@ class _Server(uvicorn.Server):
         self._address = address
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # it would end the event loop under the supervisor
+            raise CanaryError("the API could not start: the log says why") from None
         if not self.should_exit:
             tell(f"serving on {self._address}")
 

@@ -1,5 +1,6 @@
 """`canary serve` as a process: it listens, it knows its callers, it ends as it is asked to."""
 
+import logging
 import re
 import signal
 import socket
@@ -7,13 +8,16 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
+from starlette.applications import Starlette
 
+from analyzer.cli import serving as serving_module
 from analyzer.cli.__main__ import run
 from analyzer.service.tokens import hashed
 from tests.sources import certificates
@@ -34,6 +38,19 @@ access: {{tokens: {{me: {{sha256: "{hashed(TOKEN)}", grants: {{"*": admin}}}}}}}
 """
     )
     return file
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What is run in this process sets logging up for good."""
+    loggers = [logging.getLogger(name) for name in ("", "analyzer", "uvicorn", "uvicorn.access", "uvicorn.error")]
+    before = [(each, each.level, each.handlers[:], each.filters[:], each.propagate) for each in loggers]
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    for each, level, handlers, filters, propagate in before:
+        each.setLevel(level)
+        each.handlers[:], each.filters[:], each.propagate = handlers, filters, propagate
 
 
 class Serving:
@@ -143,6 +160,44 @@ def test_a_port_that_is_taken(config: Path, capsys: pytest.CaptureFixture[str]) 
         port = taken.getsockname()[1]
         assert run(["serve", "--config", str(config), "--port", str(port)]) == 2
     assert f"port {port} of 127.0.0.1 cannot be used: Address already in use" in capsys.readouterr().err
+
+
+def test_an_api_that_cannot_start(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def broken(_: Starlette) -> AsyncIterator[None]:
+        raise ZeroDivisionError
+        yield
+
+    monkeypatch.setattr(serving_module, "make_app", lambda *_: Starlette(lifespan=broken))
+    monkeypatch.setattr(serving_module, "close_streams", lambda _: None)
+    assert run(["serve", "--config", str(config)]) == 4
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "canary: could not serve: the API could not start: the log says why"
+    )
+
+
+def test_an_api_that_ends_by_itself(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("uvicorn.Server.main_loop", ended)
+    assert run(["serve", "--config", str(config)]) == 4
+    assert "canary: could not serve: the API has ended by itself: the log says why" in capsys.readouterr().err
+
+
+def test_a_supervisor_that_fails(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("analyzer.service.supervisor.Supervisor.run", failing)
+    assert run(["serve", "--config", str(config)]) == 4
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_tls(config: Path, tmp_path: Path) -> None:
