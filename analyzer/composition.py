@@ -302,18 +302,25 @@ async def _source(order: AnalysisOrder) -> AsyncIterator[Source]:
 
 
 def plan_again(first: Planned, events: Sequence[Event], rules: str, parameters: dict[str, str]) -> Planned:
+    """The plan of a recorded analysis with another rule set, by its file or name; see `replanned`.
+
+    Raises:
+        UsageError: the rule set cannot be used on this recording.
+    """
+    return replanned(first, events, load_rules(rules, parameters), parameters)
+
+
+def replanned(first: Planned, events: Sequence[Event], rule_set: RuleSet, parameters: dict[str, str]) -> Planned:
     """The plan of a recorded analysis with another rule set, over the recorded series.
 
     Raises:
         UsageError: the rule set cannot be used on this recording.
     """
     recorded = first.plan
-    rule_set = load_rules(rules, parameters)
     sides = recorded.rule_set.spec.sides
-    rule_set = rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"sides": sides})})
     plan = plan_analysis(
         id=recorded.id,
-        rule_set=rule_set,
+        rule_set=rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"sides": sides})}),
         parameters=parameters,
         deployment=recorded.deployment,
         source=RecordingSource(events),

@@ -15,9 +15,6 @@ from analyzer.service.settings import Actions
 from analyzer.store.audit import Deed
 from analyzer.store.switch import Setting
 
-HOUR = 3600.0
-_STRICTNESS = (Actions.ON, Actions.DRY_RUN, Actions.OFF)
-
 router = APIRouter(prefix="/api/v1", tags=["administration"])
 
 
@@ -49,16 +46,14 @@ async def switch(body: SwitchTo, caller: Asking, parts: Here) -> Response:
 
 
 async def _switched(parts: Parts) -> Switched:
-    settings, setting = parts.service.settings, await parts.switch.get()
-    acts = await parts.switch.taken(await parts.service.database.time() - HOUR)
-    counts = {"rollbacks_last_hour": acts, "rollbacks_per_hour": settings.rollbacks_per_hour}
-    set_to = Actions(setting.actions) if setting else Actions.ON
-    if _STRICTNESS.index(settings.actions) > _STRICTNESS.index(set_to):
-        why = f"actions: {settings.actions.value} in the service's settings"
-        return Switched(actions=settings.actions, by="settings", why=why, **counts)
-    if setting is None:
-        return Switched(actions=set_to, **counts)
-    return Switched(actions=set_to, by=setting.by, why=setting.why, at=setting.at, **counts)
+    state = await parts.brakes.state()
+    counts = {"rollbacks_last_hour": state.begun, "rollbacks_per_hour": state.most}
+    if state.at is not None:
+        return Switched(actions=state.actions, by=state.by, why=state.why, at=state.at, **counts)
+    if state.actions == Actions.ON:
+        return Switched(actions=state.actions, **counts)
+    why = f"actions: {state.actions.value} in the service's settings"
+    return Switched(actions=state.actions, by="settings", why=why, **counts)
 
 
 @router.get("/audit", response_model=AuditPage, summary="Who did what, newest first")

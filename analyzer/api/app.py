@@ -19,6 +19,7 @@ from analyzer.api.limits import Bounded
 from analyzer.api.parts import Parts
 from analyzer.api.problem import Refused, answer, handle
 from analyzer.errors import CanaryError
+from analyzer.service.brakes import Brakes
 from analyzer.service.reporting import Reports
 from analyzer.service.running import Service
 from analyzer.service.telemetry import Telemetry
@@ -55,9 +56,9 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
             ),
         ],
     )
-    app.state.parts = Parts(
-        service, telemetry, Reports(service.analyses), Hub(service.analyses), Switch(service.database)
-    )
+    switch = Switch(service.database)
+    brakes = Brakes(switch, service.settings, service.database.time)
+    app.state.parts = Parts(service, telemetry, Reports(service.analyses), Hub(service.analyses), switch, brakes)
     for kind in (Refused, CanaryError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for room in _ROOMS:

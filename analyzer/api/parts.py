@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request
 
 from analyzer.api.hub import Hub
 from analyzer.errors import NoAnalysis
+from analyzer.service.brakes import Brakes
 from analyzer.service.identity import Caller, Role
 from analyzer.service.reporting import Reports
 from analyzer.service.running import Service
@@ -26,6 +27,7 @@ class Parts:
     reports: Reports
     hub: Hub
     switch: Switch
+    brakes: Brakes
 
     async def entry(self, caller: Caller, id_: str) -> Entry:
         """An analysis that this caller may read.

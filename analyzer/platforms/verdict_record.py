@@ -24,7 +24,8 @@ class Keeps(Protocol):
 class VerdictRecord:
     """A record that hands every event on, and keeps the verdict in the release's ConfigMap.
 
-    `past` are the events that the other record has already. What cannot be written is told once through `complain`, and tried again with the next news. A dry run keeps nothing.
+    `past` are the events that the other record has already. What cannot be written is told once through `complain`,
+    and tried again with the next news. A dry run keeps nothing.
     """
 
     def __init__(

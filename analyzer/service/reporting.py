@@ -5,9 +5,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analyzer.composition import finish_rules
+from analyzer.composition import finish_rules, replanned
 from analyzer.engine.analysis import Analysis, advance
-from analyzer.engine.planning import plan_analysis
 from analyzer.engine.replay import judge_by, planned
 from analyzer.engine.resumption import restored
 from analyzer.engine.summary import report
@@ -18,7 +17,6 @@ from analyzer.model.guard import Guard
 from analyzer.model.order import Ordered
 from analyzer.model.report import Action, ActionResult, Report, Verdict
 from analyzer.model.target import ActionKind, PlatformKind, Revision, Target
-from analyzer.sources.recording import RecordingSource
 from analyzer.store.analyses import Analyses
 from analyzer.store.entry import Entry, Numbered
 
@@ -123,21 +121,8 @@ def _fold(folded: _Folded, events: Sequence[Numbered]) -> _Folded:
 
 
 def _judge_by(events: Sequence[Event], text: str, name: str, parameters: dict[str, str]) -> Report:
-    first = planned(events)
-    recorded = first.plan
     rule_set = finish_rules(read_rule_set(text, name), parameters)
-    spec = rule_set.spec.model_copy(update={"sides": recorded.rule_set.spec.sides})
-    plan = plan_analysis(
-        id=recorded.id,
-        rule_set=rule_set.model_copy(update={"spec": spec}),
-        parameters=parameters,
-        deployment=recorded.deployment,
-        source=RecordingSource(events),
-        upgraded_at=recorded.upgraded_at,
-        started_at=recorded.started_at,
-        acting=False,
-    )
-    return judge_by(events, Planned(at=first.at, plan=plan))
+    return judge_by(events, replanned(planned(events), events, rule_set, parameters))
 
 
 def without_plan(entry: Entry) -> Report:
