@@ -5,6 +5,7 @@ Every answer is bounded in bytes and in seconds. A redirect is never followed: i
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -60,6 +61,7 @@ class Connection:
         self.url = access.url
         self._access = access
         self._token = access.read_token()
+        self._may_want_certificate = access.url.startswith("https:") and access.cert_file is None
         try:
             self._http = httpx.AsyncClient(
                 verify=access.context(),
@@ -115,8 +117,8 @@ class Connection:
                 yield response
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError) as error:
             raise self._not_connected(error) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServiceAway(f"{self.url} has not answered: {_words(error)}") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise self._not_answered(error) from None
 
     def _credentials(self) -> dict[str, str]:
         file = self._access.token_file
@@ -132,8 +134,17 @@ class Connection:
             return ServiceRefused(f"{self.url} cannot be spoken to by TLS: {words}")
         return NotSent(f"{self.url} cannot be reached: {words}")
 
+    def _not_answered(self, error: Exception) -> CanaryError:
+        words = _words(error)
+        if "ALERT" in words and "CERTIFICATE" in words:  # in TLS 1.3 it is told after the connection stands
+            return ServiceRefused(f"{self.url} wants another client certificate (--cert-file FILE): {words}")
+        if self._may_want_certificate and isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+            words += "; if it wants a client certificate, give --cert-file FILE"  # its alert may be lost on the way
+        return ServiceAway(f"{self.url} has not answered: {words}")
+
     async def _check(self, response: httpx.Response) -> None:
         status = response.status_code
+        self._may_want_certificate = False
         if response.is_success:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise ServiceAway(f"{self.url} answers in an encoding that was not asked for")
@@ -194,6 +205,10 @@ def _wish(response: httpx.Response) -> float:
 
 
 def _words(error: Exception) -> str:
+    """What went wrong; the library's own errors are often silent, and what they come from is not."""
     if isinstance(error, httpx.TimeoutException):
         return "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
-    return printable(str(error)[:300]) or type(error).__name__
+    each: BaseException | None = error
+    while each is not None and not str(each):
+        each = each.__cause__ or each.__context__
+    return printable(str(each)[:300]) if each is not None else "the connection was cut off"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -223,17 +224,19 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- as the library has it
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
 @contextmanager
-def serving(service: FakeService) -> Iterator[FakeService]:
+def serving(service: FakeService, tls: ssl.SSLContext | None = None) -> Iterator[FakeService]:
     """The service, served."""
     server = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"service": service}))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
+    service.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     try:
         yield service
     finally:
