@@ -11,6 +11,7 @@ from functools import lru_cache
 import promql_parser as ast
 
 from analyzer.errors import UsageError
+from analyzer.sources.nesting import check_size
 from analyzer.sources.rendering import is_classic_name, quote, render_duration, render_expression, render_label
 
 NAME = "__name__"
@@ -72,8 +73,9 @@ def parse(text: str) -> ast.Expr:
     """Any PromQL expression.
 
     Raises:
-        UsageError: it does not parse; with the parser's own message.
+        UsageError: it does not parse, with the parser's own message; or the parser could not bear it.
     """
+    check_size(text)
     try:
         return ast.parse(text)
     except ValueError as error:  # UnicodeEncodeError, of half a character, is one too

@@ -24,7 +24,7 @@ from analyzer.model.ruleset import (
     Unit,
 )
 from analyzer.sources.prometheus.answer import Answer
-from analyzer.sources.prometheus.nesting import DEEPEST, LONGEST
+from analyzer.sources.nesting import DEEPEST, LONGEST
 from analyzer.sources.prometheus.scope import Scoped, fill_scope, scoped
 from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.prometheus.source import PrometheusSource

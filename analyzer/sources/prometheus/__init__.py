@@ -7,7 +7,6 @@ client      one question, one answer
 room        the memory that answers may take together
 answer      the JSON of an answer into series
 asking      what is asked, and the one way in which readers ask it
-nesting     how deep a query may be nested
 scope       the part of the data that an analysis may see
 sharing     one client for many analyses
 turns       whose question is put next

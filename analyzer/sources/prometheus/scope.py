@@ -13,9 +13,9 @@ import promql_parser as ast
 
 from analyzer.errors import QueryRefused, UsageError
 from analyzer.model.plan import Query
+from analyzer.sources.nesting import check_size
 from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.prometheus.asking import Asking
-from analyzer.sources.prometheus.nesting import check_size
 from analyzer.sources.promql import Matcher, parse, parse_matchers, selectors_in
 from analyzer.sources.rendering import render_expression
 

@@ -4,8 +4,8 @@ import re
 
 from analyzer.errors import UsageError
 
-LONGEST = 64_000
-"""Characters of a query at most."""
+LONGEST = 500_000
+"""Characters of a query at most: the names of a thousand pods need some."""
 DEEPEST = 200
 """Brackets and operators of a query at most. The parser and whoever walks its tree go one call deeper for each, and
 the parser ends the whole process when its stack is full."""
