@@ -27,7 +27,7 @@ spec:
   metrics:
     load:
       gauge: '{DEEP[0]}'
-  rules: [{{metric: load}}]
+  rules: [{{metric: load, critical: true}}]
 """
     with pytest.raises(RuleSetError, match=r"deep.yaml:8: .*brackets and operators"):
         finish_rules(read_rule_set(text, "deep.yaml"), {})

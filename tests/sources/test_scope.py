@@ -23,8 +23,8 @@ from analyzer.model.ruleset import (
     RatioSource,
     Unit,
 )
-from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.nesting import DEEPEST, LONGEST
+from analyzer.sources.prometheus.answer import Answer
 from analyzer.sources.prometheus.scope import Scoped, fill_scope, scoped
 from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.prometheus.source import PrometheusSource
