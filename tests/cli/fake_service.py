@@ -19,8 +19,10 @@ from analyzer.model.report import Report
 from tests.engine.world import World, rates
 
 ID = "3f2a9c0d1e4b"
-TURN = 0.02
+TURN = 0.01
 """Seconds between two steps of the analysis while somebody looks on."""
+STEP = 4
+"""Events in a step."""
 _records: dict[float, list[Event]] = {}
 
 
@@ -72,7 +74,7 @@ class FakeService:
     def step(self) -> None:
         with self._lock:
             most = len(self.events) if self.hold_at is None else min(self.hold_at, len(self.events))
-            self._seen = max(self._seen, min(self._seen + 2, most))
+            self._seen = max(self._seen, min(self._seen + STEP, most))
 
     def cancel(self) -> None:
         with self._lock:

@@ -55,13 +55,13 @@ class Worker:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Iterator[str]:
-    with served(tmp_path, Worker(hold_at=10**6).begin) as url:
+    with served(f"sqlite:///{tmp_path / 'canary.db'}", Worker(hold_at=10**6).begin) as url:
         yield url
 
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[str]:
-    with served(tmp_path, Worker(hold_at=4).begin) as url:
+    with served(f"sqlite:///{tmp_path / 'canary.db'}", Worker(hold_at=4).begin) as url:
         yield url
 
 
