@@ -1,10 +1,12 @@
 """Reports in their forms."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from analyzer import __version__
 from analyzer.api.callers import Asking
 from analyzer.api.parts import AnalysisId, Here, Parts
 from analyzer.api.problem import Refused
@@ -16,6 +18,10 @@ from analyzer.rendering.html import render
 from analyzer.rendering.junit import junit
 from analyzer.service.identity import Caller
 from analyzer.service.ordering import rules_text
+from analyzer.store.entry import Entry
+from analyzer.store.recording import heading
+
+_PAGE = 200  # events in one piece of a recording
 
 router = APIRouter(prefix="/api/v1/analyses/{analysis_id}", tags=["reports"])
 
@@ -57,6 +63,27 @@ async def as_html(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Respo
 async def as_junit(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
     """As it stands; 404 before the plan is made."""
     return Response(junit(await _report(parts, caller, analysis_id)), media_type="application/xml")
+
+
+@router.get(
+    "/recording.jsonl",
+    response_class=Response,
+    responses={200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+    summary="The whole record, for canary replay",
+)
+async def recording(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Response:
+    """What `canary check --record` would have written: `canary replay` judges it again."""
+    entry = await parts.entry(caller, analysis_id)
+    return StreamingResponse(_lines(parts, entry), media_type="application/jsonl")
+
+
+async def _lines(parts: Parts, entry: Entry) -> AsyncIterator[str]:
+    """A page at a time: a long analysis is not held in memory."""
+    yield f"{heading(f'canary-analyzer {__version__}')}\n"
+    seq = 0
+    while page := await parts.service.analyses.events(entry.id, seq, _PAGE):
+        seq = page[-1].seq
+        yield "".join(f"{numbered.event.model_dump_json()}\n" for numbered in page)
 
 
 @router.post("/dry-run", response_model=Report, summary="Judge again by other rules")

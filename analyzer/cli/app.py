@@ -357,12 +357,17 @@ def upgrade(  # noqa: PLR0913 -- each is a flag of the command
 
 @app.command()
 def replay(
-    recording: Annotated[Path, typer.Argument(help="what canary check --record has written")],
+    recording: Annotated[
+        Path, typer.Argument(help="what canary check --record has written; with --database the id of an analysis")
+    ],
     rules: Annotated[str | None, typer.Option(help="judge by this rule set instead of the recorded one")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE for a parameter of --rules; repeatable")
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="form of the report")] = Output.TEXT,
+    database: Annotated[
+        str | None, typer.Option(help="the database of canary serve, which may be running; it is only read")
+    ] = None,
 ) -> int:
     """Judge a recorded analysis again: the same rules give the same report, byte for byte. Nothing is done.
 
@@ -370,7 +375,7 @@ def replay(
     """
     from analyzer.cli import replay as command
 
-    return command.run(recording, rules, tuple(set_ or ()), output)
+    return command.run(recording, rules, tuple(set_ or ()), output, database)
 
 
 @app.command()

@@ -9,9 +9,11 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from analyzer.errors import StoreError
 from analyzer.store import migrations
 from analyzer.store.address import ANSWER, Address
 from analyzer.store.failure import told
+from analyzer.store.inspection import Schema, inspect
 
 
 class Database:
@@ -38,6 +40,27 @@ class Database:
         """
         address = Address.read(url)
         await _upgrade(address)
+        engine = address.engine(ANSWER)
+        try:
+            yield cls(address, engine)
+        finally:
+            await engine.dispose()
+
+    @classmethod
+    @asynccontextmanager
+    async def reading(cls, url: str) -> AsyncIterator[Self]:
+        """Open it to look only: its schema stays as it is. `url` is as for `open`.
+
+        Raises:
+            UsageError: not such an URL.
+            StoreError: there is no such database, or its schema is of a later version; StoreUnavailable: not now.
+        """
+        found = await inspect(url)
+        if found.schema == Schema.NONE:
+            raise StoreError(f"{found.place}: there is no analysis in it: it is not a database of canary serve")
+        if found.schema == Schema.LATER:
+            raise StoreError(f"{found.place}: a later version of the canary analyzer has written it: use that one")
+        address = Address.read(url)
         engine = address.engine(ANSWER)
         try:
             yield cls(address, engine)

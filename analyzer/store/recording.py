@@ -21,6 +21,11 @@ FORMAT = "canary-analyzer-recording/1"
 LARGEST = 1024**3
 
 
+def heading(made_by: str) -> str:
+    """The first line of a recording; after it comes the JSON of one event in each line."""
+    return json.dumps({"format": FORMAT, "made_by": made_by})
+
+
 class NoRecording:
     """The `Record` port for an analysis that nobody wants to keep."""
 
@@ -51,7 +56,7 @@ class RecordingFile:
             why = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
             raise UsageError(f"--record {path}: cannot be written: {why}") from error
         try:
-            self._write(json.dumps({"format": FORMAT, "made_by": made_by}))
+            self._write(heading(made_by))
         except OSError as error:
             self._file.close()
             raise UsageError(f"--record {path}: cannot be written: {error.strerror}") from error

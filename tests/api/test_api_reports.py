@@ -3,14 +3,20 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from analyzer.api import reports as answers
+from analyzer.cli import replay
+from analyzer.cli.output import Output
 from analyzer.engine.replay import judge_again
+from analyzer.errors import StoreError
 from analyzer.model.report import Report, Verdict
 from analyzer.service import reporting
 from analyzer.service.reporting import Reports, report_of
 from analyzer.store.entry import Numbered
+from analyzer.store.recording import read_recording
 from tests.api.house import House, events_of_a_failure
 
 pytestmark = pytest.mark.anyio
@@ -82,3 +88,28 @@ async def test_the_leading_fields_are_those_of_the_row(house: House) -> None:
     assert {name: detail[name] for name in leading} == {name: detail["report"][name] for name in leading}
     events = await events_of_a_failure()
     assert detail["report"] == json.loads(judge_again(events).model_dump_json())
+
+
+async def test_a_recording_is_judged_again_from_a_file_and_from_the_database(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(answers, "_PAGE", 3)
+    id_ = await house.failed()
+    answer = await house.get(f"/api/v1/analyses/{id_}/recording.jsonl")
+    (tmp_path / "a.jsonl").write_text(answer.text)
+    assert list(read_recording(tmp_path / "a.jsonl")) == list(await events_of_a_failure())
+    url = f"sqlite:///{tmp_path / 'canary.db'}"
+    codes = [
+        await asyncio.to_thread(replay.run, source, None, (), Output.JSON, database)
+        for source, database in ((tmp_path / "a.jsonl", None), (Path(id_), url))
+    ]
+    assert codes == [10, 10]
+    printed = capsys.readouterr().out
+    assert printed[: len(printed) // 2] == printed[len(printed) // 2 :] != ""
+
+
+async def test_what_is_no_database_of_ours_is_left_as_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'none.db'}"
+    with pytest.raises(StoreError, match="there is no analysis in it"):
+        await asyncio.to_thread(replay.run, Path("3f2a9c0d1e4b"), None, (), Output.JSON, url)
+    assert not (tmp_path / "none.db").exists()

@@ -54,7 +54,7 @@ async def test_nothing_is_answered_without_rights(
             assert answer.headers["Content-Type"] == "application/problem+json"
         seen.add(path)
     assert seen > OPEN
-    assert len(seen) == 22
+    assert len(seen) == 23
 
 
 async def test_there_is_nothing_to_see_beside_the_routes(client: httpx.AsyncClient) -> None:
@@ -89,7 +89,9 @@ async def test_what_needs_which_role(house: House, method: str, path: str, body:
     assert answer.status_code == status, answer.text
 
 
-@pytest.mark.parametrize("what", ["", "/events", "/report.json", "/report.md", "/report.html", "/report.xml"])
+@pytest.mark.parametrize(
+    "what", ["", "/events", "/report.json", "/report.md", "/report.html", "/report.xml", "/recording.jsonl"]
+)
 async def test_who_may_not_look_does_not_learn_that_it_is_there(house: House, what: str) -> None:
     id_ = await house.failed()
     assert (await house.get(f"/api/v1/analyses/{id_}{what}", "reader")).status_code == 200
