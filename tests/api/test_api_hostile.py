@@ -12,6 +12,7 @@ from analyzer.api.app import make_app
 from analyzer.api.limits import Buckets, address_of
 from analyzer.errors import StoreError, StoreUnavailable
 from analyzer.service.running import Service
+from analyzer.store.switch import Switch
 from tests.api.house import ORDER, RULES, House, service_on, settings
 from tests.api.serving import serving
 
@@ -235,6 +236,7 @@ async def test_a_database_that_is_away_is_a_503_everywhere(
 
     for name in ("get", "find", "create", "position"):
         monkeypatch.setattr(service.analyses, name, away)
+    monkeypatch.setattr(Switch, "get", away)
     monkeypatch.setattr(service.database, "time", away)
     answers = [
         await house.get(START),

@@ -191,7 +191,7 @@ def test_what_stands_under_a_secret_s_name_is_masked(log: Log, key: str) -> None
 )
 def test_what_looks_like_a_credential_is_masked_wherever_it_stands(log: Log, text: str) -> None:
     logger("analyzer.x").info(text, why=text, things=[text])
-    logging.getLogger("some.library").warning(text)
+    logging.getLogger("some.package").warning(text)
     for secret in ("hunter2", "aHVudGVy", JWT, JWT[:30], OWN, OWN[10:]):
         assert secret not in log.text()
 
@@ -256,7 +256,7 @@ def test_a_thing_that_cannot_be_told_does_not_lose_the_line(log: Log) -> None:
 def test_a_wrong_call_of_a_library_is_a_line_and_no_error(log: Log) -> None:
     configure_logs("json", "info", log.stream)  # without the test runner's own handlers, which would raise it
     wrong: Any = ("one",)
-    logging.getLogger("some.library").warning("%d and %d", *wrong)
+    logging.getLogger("some.package").warning("%d and %d", *wrong)
     assert log.only()["event"] == "a line could not be formatted"
 
 
@@ -273,7 +273,7 @@ def test_a_stream_that_takes_nothing_stops_nothing(
     if not isinstance(stream, Full):
         stream.close()
     logger("analyzer.x").info("lost")
-    logging.getLogger("some.library").warning("lost")
+    logging.getLogger("some.package").warning("lost")
     assert log.text() == ""
     assert capsys.readouterr().err == ""
 
@@ -300,7 +300,7 @@ def test_warnings_of_python_are_lines(log: Log) -> None:
 def test_what_a_thousand_analyses_say_at_once_is_said_a_few_times(log: Log) -> None:
     for number in range(1000):
         logger("analyzer.x").warning("trouble", analysis=f"{number:012}", detail="the database cannot be reached")
-        logging.getLogger("some.library").error("analysis %d has lost its connection", number)
+        logging.getLogger("some.package").error("analysis %d has lost its connection", number)
     logger("analyzer.x").warning("trouble", analysis="a", detail="another database cannot be reached")
     shown = [line.get("detail", line["event"]) for line in log.lines()]
     assert shown.count("the database cannot be reached") == repeats.MOST
