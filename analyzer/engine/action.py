@@ -45,7 +45,6 @@ async def carry_out(plan: Plan, decided: Decided, ports: Ports) -> AsyncIterator
         yield Held(at=ports.clock.now(), guard=Guard.STOPPED, reason=withheld)
         return
     yield Intended(at=ports.clock.now(), intent=intent)
-    ports.permission.confirm()
     receipt = await asyncio.shield(_take_back(intent, ports))
     yield Acted(at=ports.clock.now(), receipt=receipt)
 
@@ -65,6 +64,8 @@ async def _look(ports: Ports) -> Deployment | str:
 
 
 async def _take_back(intent: Intent, ports: Ports) -> Receipt:
+    # Here and not before: others may have had their turn since the intent was kept, or the process stood still.
+    ports.permission.confirm()
     try:
         return await ports.platform.take_back(intent)
     except CanaryError as error:

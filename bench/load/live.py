@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from analyzer.demo.asking import Answer
 from analyzer.demo.prometheus import Job, Prometheus, Settings
 from bench.load.order import INTERVAL, rule_set
 from bench.load.process import taken
@@ -22,10 +23,10 @@ from tests.faults.serving import Server, serving, settings
 SERVICES, PODS = 50, 2
 SCRAPE_INTERVAL = 5.0
 STEPS = (10, 100, 1000)
-SETTLE, MEASURE = 30.0, 60.0
+SETTLE, MEASURE = 25.0, 45.0
 """Seconds for each step: until all have learned their past, and while it is measured."""
 AT_ONCE = 16
-LOOKED_AT = 60
+LOOKED_AT = 30
 """Analyses whose records are looked at for late windows."""
 CORES, LATE, UNEVEN = 1.0, INTERVAL, 1.5
 """Limits: CPU seconds a second; seconds; how much more one analysis may cost among many than among few."""
@@ -77,7 +78,7 @@ async def _steps(folder: Path) -> Sequence[Cost]:
         targets.write_text(json.dumps([{"targets": [exporter.address]}]))
         wanted = Settings([Job("services", targets)], scrape_interval=SCRAPE_INTERVAL)
         async with Prometheus.start(wanted) as prometheus:
-            await prometheus.ask.until("count_over_time(up[5m])", lambda answer: bool(answer) and answer[0].value >= 6)
+            await prometheus.ask.until("count_over_time(up[5m])", _scraped, deadline=90)
             given = settings(
                 database=f"sqlite:///{folder / 'canary.db'}",
                 prometheus=prometheus.url,
@@ -96,6 +97,11 @@ async def _steps(folder: Path) -> Sequence[Cost]:
                     costs.append(await _measure(server, prometheus, ids))
                     _tell(costs[-1])
                 return costs
+
+
+def _scraped(answer: Sequence[Answer]) -> bool:
+    """Often enough to have a past."""
+    return bool(answer) and answer[0].value >= 6
 
 
 async def _order(server: Server, names: Sequence[str], more: int) -> list[str]:

@@ -8,7 +8,7 @@ from analyzer.engine.runner import Runner
 from analyzer.errors import LeaseLost
 from analyzer.model.event import Acted, Decided, Ended
 from analyzer.model.report import Verdict
-from analyzer.model.target import Intent
+from analyzer.model.target import Intent, Receipt
 from tests.engine.world import World, rates
 
 
@@ -39,3 +39,27 @@ def test_a_bad_release_is_taken_back_by_who_comes_after(error: Exception) -> Non
     assert len(world.platform.intents) == 1
     kinds = [type(event) for event in world.record.events]
     assert kinds.count(Acted) == kinds.count(Ended) == kinds.count(Decided) == 1
+
+
+def test_nobody_has_a_turn_between_the_last_question_and_the_act() -> None:
+    """A process that stands still in between would act late: the act follows in the same step of the loop."""
+    world = World(rates(0.2))
+    runner = world.runner()
+    turns: list[str] = []
+    take_back = world.platform.take_back
+
+    class Confirming:
+        async def withheld(self, intent: Intent) -> str:  # noqa: ARG002 -- the port's
+            return ""
+
+        def confirm(self) -> None:
+            asyncio.get_running_loop().call_soon(turns.append, "another's")
+
+    async def noting(intent: Intent) -> Receipt:
+        turns.append("act")
+        return await take_back(intent)
+
+    runner._ports.permission = Confirming()
+    world.platform.take_back = noting  # type: ignore[method-assign]
+    asyncio.run(runner.run())
+    assert turns == ["act", "another's"]

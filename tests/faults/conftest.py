@@ -61,8 +61,8 @@ async def lived_in(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str)
 
 
 BOTH = [
-    pytest.param("sqlite", marks=pytest.mark.xdist_group("faults-alone")),
-    pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("faults-replicas")]),
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("faults-sqlite")),
+    pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("faults-postgresql")]),
 ]
 """Beside each other, as far as there are processors."""
 

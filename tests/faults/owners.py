@@ -26,3 +26,18 @@ async def owned(
         assert time.monotonic() < give_up, f"after {within:g} s the owners are still {found}"
         await asyncio.sleep(0.1)
     return found
+
+
+async def first_intent(database: str, within: float) -> None:
+    """Return right when an intent to act has been kept that has no receipt yet, or after so many seconds."""
+    counted = "SELECT count(*) FROM events WHERE body LIKE $1"
+    connection = await asyncpg.connect(database, timeout=10)
+    try:
+        give_up = time.monotonic() + within
+        while time.monotonic() < give_up:
+            intended = await connection.fetchval(counted, '%"type":"intended"%', timeout=10)
+            if intended > await connection.fetchval(counted, '%"type":"acted"%', timeout=10):
+                return
+            await asyncio.sleep(0.002)
+    finally:
+        connection.terminate()  # at once: the moment counts

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import Length
 from tests.faults.customer import Customer, Placed
-from tests.faults.owners import owned, owners
+from tests.faults.owners import first_intent, owned, owners
 from tests.faults.serving import Server, serving, settings
 from tests.faults.wire import State, Wire, wire
 from tests.faults.world import World
@@ -27,14 +27,11 @@ DONE_WITHIN = 90.0
 
 
 async def place(
-    world: World, customer: Customer, luck: random.Random, name: str, bad: int, good: int, **schedule: str
+    world: World, customer: Customer, luck: random.Random, name: str, bad: int, good: int, bad_after: float = 0.0
 ) -> list[Placed]:
-    """So many analyses of bad and of good revisions, ordered at once."""
-    times = [*(luck.uniform(0.0, 1.0) for _ in range(bad)), *[None] * good]
-    orders = [
-        world.order(customer, f"{name}-{number}", bad_after=bad_after, **schedule)
-        for number, bad_after in enumerate(times)
-    ]
+    """So many analyses of bad and of good revisions, ordered at once; the bad ones turn bad after so many seconds."""
+    times = [*(bad_after + luck.uniform(0.0, 1.0) for _ in range(bad)), *[None] * good]
+    orders = [world.order(customer, f"{name}-{number}", bad_after=after) for number, after in enumerate(times)]
     return list(await asyncio.gather(*orders))
 
 
@@ -73,7 +70,7 @@ async def held_by_one(
     """Analyses that the first replica works on, and its name in the database. The others are ended and start again."""
     for other in servers[1:]:
         await other.end()
-    placed = await place(world, Customer(servers[:1]), luck, f"{time.time()}", counts["bad"], counts["good"])
+    placed = await place(world, Customer(servers[:1]), luck, f"{time.time()}", counts["bad"], counts["good"], 3.5)
     found = await owned(database, lambda found: len(found) == len(placed) and all(found.values()), 10)
     (first,) = set(found.values())
     assert first is not None
@@ -98,9 +95,10 @@ async def test_a_frozen_replica_does_nothing_when_it_wakes(
 ) -> None:
     database = await postgresql.new_database()
     async with replicas(lived_in, tmp_path, [database] * count) as servers:
-        for _ in range(int(length.of(1, 8))):
+        for turn in range(int(length.of(1, 5))):
             placed, frozen = await held_by_one(lived_in, servers, database, luck, bad=8, good=2)
-            await asyncio.sleep(luck.uniform(0.0, 3.0))
+            # Half of them between an intent and its act, where it hurts most, as far as that can be met.
+            await (asyncio.sleep(luck.uniform(0.0, 3.0)) if (count + turn) % 2 else first_intent(database, 10.0))
             servers[0].freeze()
             others = Customer(servers[1:])
             await owned(database, lambda found, frozen=frozen: frozen not in found.values(), 5 * LEASE)
