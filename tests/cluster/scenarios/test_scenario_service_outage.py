@@ -1,0 +1,42 @@
+"""The API server goes away under `canary serve`, and comes back: nothing is lost, and callers notice little."""
+
+import time
+
+import pytest
+
+from tests.cluster.bed import Bed
+from tests.cluster.scenarios.conftest import Opening
+from tests.cluster.scenarios.serving import Serving, rolled_back
+from tests.cluster.scenarios.test_scenario_faults import away
+
+_AWAY = 12.0  # seconds
+_POLL = 0.5
+
+
+@pytest.mark.usefixtures("alone")
+def test_analyses_go_on_when_the_api_server_is_back(bed: Bed, opened: Opening) -> None:
+    with opened(3) as shop, Serving(shop) as serving:
+        # Whole before the analysis: without an API server nobody could tell that the old pods have gone.
+        shop.upgrade("errors-3", "--wait")
+        shop.namespace.until(lambda: len(shop.prometheus.query('up{version="errors-3"} == 1')) == 2, "scraped pods")
+        id_ = serving.order(shop.rules(schedule={"warmup": "20s"}))
+        serving.watched(id_)
+        with away(bed, "kube-apiserver"):
+            late = serving.order(dry_run=True)  # its plan has to wait for the cluster
+            shop.namespace.until(lambda: serving.analysis(id_)["verdict"] == "fail", "the verdict", seconds=60)
+            give_up = time.monotonic() + _AWAY  # when it is needed most, and for longer than a few tries
+            while time.monotonic() < give_up:
+                for path in (f"/api/v1/analyses/{id_}", "/api/v1/analyses", "/readyz", "/healthz"):
+                    assert serving.ask("GET", path).is_success, path
+                time.sleep(_POLL)
+            assert serving.analysis(late)["state"] == "running"
+            assert serving.analysis(late)["report"] is None
+        ended = serving.ended(id_)
+        assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
+        shop.serves("good", "good")
+        assert shop.history() == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+        assert rolled_back(shop) == ["1"]
+        other = serving.ended(late)
+        assert other.summary[0] == "ended", str(other)
+        assert "cannot be reached" not in other.reason, str(other)  # it was the cluster that answered it
+        assert "Traceback" not in serving.said
