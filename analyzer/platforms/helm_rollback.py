@@ -2,14 +2,17 @@
 
 import asyncio
 import shlex
+import time
 from collections.abc import Sequence
 
 from analyzer.errors import PlatformError
 from analyzer.model.target import Intent, Receipt
 from analyzer.platforms.helm_complaint import complaint
-from analyzer.platforms.helm_history import rolled_back_to
+from analyzer.platforms.helm_history import Entry, rolled_back_to
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.program import Outcome, tail
+
+_UNDER_WAY = "pending-rollback"
 
 
 class HelmRollback:
@@ -47,22 +50,18 @@ class HelmRollback:
     async def settle(self, intent: Intent) -> Receipt | None:
         """What became of a rollback that was begun by a process that is no more; see the port.
 
-        Helm goes on when we are killed: its rollback is waited for. One that was killed as well is done again.
+        Helm goes on when we are killed: its rollback is waited for, as long as it can live. One that was killed as well
+        is done again.
 
         Raises:
             PlatformError: helm cannot be asked; PlatformUnavailable when asking again may help.
         """
         if intent.to_revision is None:
             return None
-        pause = 1.0
-        for _ in range(max(1, round(self._helm.settings.rollback.timeout / pause))):
-            newest = (await self._helm.history(1))[-1]
-            if str(newest.revision) == intent.from_revision.number:
-                return None
-            if newest.status != "pending-rollback":
-                break
-            await asyncio.sleep(pause)
-        else:
+        newest = await self._settled()
+        if str(newest.revision) == intent.from_revision.number:
+            return None
+        if newest.status == _UNDER_WAY:
             return await self.take_back(intent)
         if newest.status == "deployed" and str(rolled_back_to(newest)) == intent.to_revision.number:
             ok, detail = await self._verified(intent.to_revision.number)
@@ -74,6 +73,17 @@ class HelmRollback:
             detail=f"the rollback to revision {intent.to_revision.number} was begun, and the newest revision is now "
             f"{newest.revision} ({newest.status}, “{newest.description}”): look at helm history {self._helm.release}",
         )
+
+    async def _settled(self) -> Entry:
+        """The newest revision, when no rollback is under way any more; or the one whose helm must be dead."""
+        options, pause = self._helm.settings.rollback, 1.0
+        for _ in range(max(1, round(options.timeout / pause))):
+            newest = (await self._helm.history(1))[-1]
+            begun = newest.as_revision().deployed_at
+            if newest.status != _UNDER_WAY or (begun is not None and begun + options.time_limit < time.time()):
+                break
+            await asyncio.sleep(pause)
+        return newest
 
     async def _roll_back(self, arguments: Sequence[str]) -> Outcome:
         """Once more if somebody killed helm on its way: it has left a release that serves neither revision whole."""

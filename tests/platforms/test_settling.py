@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 from fake_helm import FakeHelm
@@ -22,8 +24,10 @@ INTENT = Intent(
 ROLLBACK = ["rollback", "web", "1", "--timeout=3s"]
 
 
-def history(revision: int, status: str, description: str) -> dict[str, object]:
-    entry = {"revision": revision, "status": status, "description": description, "updated": "2026-01-01T00:00:00Z"}
+def history(revision: int, status: str, description: str, *, ago: float = 0.0) -> dict[str, object]:
+    """One answer of helm history; the revision was begun `ago` seconds before now."""
+    updated = datetime.fromtimestamp(time.time() - ago, UTC).isoformat()
+    entry = {"revision": revision, "status": status, "description": description, "updated": updated}
     argv = ["history", "web", "--max=1", "--output=json"]
     return {"argv": argv, "code": 0, "stdout": json.dumps([entry]), "stderr": ""}
 
@@ -69,9 +73,10 @@ def test_a_helm_that_goes_on_without_us_is_waited_for(fake_helm: FakeHelm) -> No
     "left",
     [
         [PENDING, PENDING, PENDING, DONE],
+        [history(3, "pending-rollback", "Rollback to 1", ago=3600), DONE],
         [history(3, "failed", 'Rollback "web" failed: timed out waiting for the condition'), DONE],
     ],
-    ids=["killed", "failed"],
+    ids=["killed", "killed long ago", "failed"],
 )
 def test_a_helm_that_was_killed_as_well_or_failed_is_run_again(
     fake_helm: FakeHelm, left: list[dict[str, object]]
