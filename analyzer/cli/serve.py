@@ -50,12 +50,20 @@ def run(options: Options) -> int:
     try:
         if options.check:
             return asyncio.run(serve_check.check(settings))
+        _forget_secrets()
         return asyncio.run(serving.serve(settings))
     except UsageError:
         raise
     except CanaryError as error:
         tell(f"canary: could not serve: {error}")
         return int(Exit.ERROR)
+
+
+def _forget_secrets() -> None:
+    """Settings may hold secrets, and helm and the commands of targets find our environment as theirs."""
+    for name in list(os.environ):
+        if name.startswith("CANARY_") or name == "DATABASE_URL":
+            del os.environ[name]
 
 
 def needs_extra(error: ModuleNotFoundError) -> int:

@@ -1,11 +1,13 @@
 """The helm CLI, versions 3 and 4: asking about a release, and changing it."""
 
+import asyncio
 import itertools
 import json
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from analyzer.errors import PlatformError, PlatformUnavailable, UsageError
@@ -64,7 +66,8 @@ class RollbackOptions:
 class HelmSettings:
     """How helm is called. `program` is a name on PATH or a path; `read_limit` is in seconds, for each look.
 
-    `to_revision` is the revision to go back to, None for the last known good one.
+    `to_revision` is the revision to go back to, None for the last known good one. `turns` bounds how many looks of all
+    who share it run at once: each is a process.
     """
 
     program: str = "helm"
@@ -74,6 +77,7 @@ class HelmSettings:
     read_limit: float = 30.0
     rollback: RollbackOptions = RollbackOptions()
     to_revision: int | None = None
+    turns: asyncio.Semaphore | None = field(default=None, compare=False)
 
 
 class HelmProgram:
@@ -159,7 +163,8 @@ class HelmProgram:
         return ["rollback", self.release, str(revision), *flags]
 
     async def _read(self, arguments: Sequence[str]) -> str:
-        outcome = await self.run(arguments)
+        async with self.settings.turns or nullcontext():
+            outcome = await self.run(arguments)
         doing = "helm " + " ".join(itertools.takewhile(lambda word: word != self.release, arguments))
         if not outcome.ok:
             raise complaint(outcome, doing, self.release, self.where)

@@ -1,5 +1,6 @@
 """From an order in the store to what its analysis needs. What many analyses share is made once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.prometheus.source import PrometheusSource
 from analyzer.store.entry import Entry
 
+HELMS_AT_ONCE = 8
+"""Processes of helm that look at releases at once. The rollback itself never waits for a turn."""
 LARGEST_ANSWER = 64 * 2**20
 """Bytes of one answer of Prometheus: many analyses share the memory."""
 
@@ -72,6 +75,7 @@ class Assembly:
         self._settings = settings
         self._clients = clients
         self._cluster = cluster
+        self._turns = asyncio.Semaphore(HELMS_AT_ONCE)
 
     @classmethod
     @asynccontextmanager
@@ -162,5 +166,6 @@ class Assembly:
             context=order.context,
             rollback=RollbackOptions(),
             to_revision=order.to_revision,
+            turns=self._turns,
         )
         return Helm(order.target, settings, self._cluster)
