@@ -80,7 +80,8 @@ async def start(
     """
     need(caller, Role.START, order.namespace)
     now = await parts.service.database.time()
-    kept = await asyncio.to_thread(resolve, order, parts.service.settings, now)
+    async with parts.checking:
+        kept = await asyncio.to_thread(resolve, order, parts.service.settings, now)
     await _refuse_too_many(parts, order.namespace)
     wanted = _entry(kept, caller.name, idempotency_key, now)
     entry, is_new = await parts.service.analyses.create(wanted)

@@ -1,6 +1,7 @@
 """What every request finds."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -17,6 +18,9 @@ from analyzer.store.switch import Switch
 
 AnalysisId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", examples=["3f2a9c0d1e4b"])]
 
+CHECKED_AT_ONCE = 2
+"""Rule sets that are checked at a time: that is work for a processor, and running analyses need it, too."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -28,6 +32,7 @@ class Parts:
     hub: Hub
     switch: Switch
     brakes: Brakes
+    checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:
         """An analysis that this caller may read.

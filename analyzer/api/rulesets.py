@@ -43,10 +43,11 @@ async def text(
 
 
 @router.post("/validate", response_model=Checked, summary="Check a rule set")
-async def validate(body: Draft, caller: Asking) -> Response:
+async def validate(body: Draft, caller: Asking, parts: Here) -> Response:
     """Every mistake in it, with its line. It is not kept."""
     need_anywhere(caller, Role.READ)
-    return json(await asyncio.to_thread(_check, body))
+    async with parts.checking:
+        return json(await asyncio.to_thread(_check, body))
 
 
 def _check(draft: Draft) -> Checked:

@@ -18,6 +18,8 @@ class Literal:
         self._is_regex = is_regex
         self._pieces: list[str] = []
         self._atoms: list[int] = []  # where in the pieces a `${name:regex}` stands
+        self._place = _Place()
+        self._seen = 0  # so many of the pieces it knows
 
     def raw(self, piece: str) -> None:
         """A piece of the text itself."""
@@ -67,22 +69,43 @@ class Literal:
 
     def _hindrance(self) -> str:
         """Why a value cannot be an atom here: in a class of characters it is several, after a backslash it is one."""
-        before = "".join(self._pieces)
-        if self.quote != "`":
-            before = re.sub(r"\\(.)", r"\1", before, flags=re.DOTALL)
-        in_class, position = False, 0
-        while position < len(before):
-            if before[position] == "\\":
-                position += 1
-                if position == len(before):
-                    return "after a backslash"
-            elif in_class:
-                in_class = before[position] != "]"
-            elif before[position] == "[":
-                in_class = True
-                position += len(re.match(r"\^?\]?", before[position + 1 :])[0])  # type: ignore[index] # it matches anything
-            position += 1
-        return "in a class [...]" if in_class else ""
+        for piece in self._pieces[self._seen :]:
+            self._place.go_on(piece if self.quote == "`" else re.sub(r"\\(.)", r"\1", piece, flags=re.DOTALL))
+        self._seen = len(self._pieces)
+        return self._place.hindrance
+
+
+class _Place:
+    """Where a regular expression stands that is read from its start on, piece by piece: each sign is read once."""
+
+    def __init__(self) -> None:
+        self._is_escaped = False
+        self._in_class = False
+        self._opening = ""  # what may still stand in a class before its first sign ends it: `^` and `]`
+
+    def go_on(self, piece: str) -> None:
+        for sign in piece:
+            if self._is_escaped:
+                self._is_escaped = False
+            elif sign in self._opening:
+                self._opening = self._opening.partition(sign)[2]
+            else:
+                self._opening = ""
+                self._take(sign)
+
+    def _take(self, sign: str) -> None:
+        if sign == "\\":
+            self._is_escaped = True
+        elif self._in_class:
+            self._in_class = sign != "]"
+        elif sign == "[":
+            self._in_class, self._opening = True, "^]"
+
+    @property
+    def hindrance(self) -> str:
+        if self._is_escaped:
+            return "after a backslash"
+        return "in a class [...]" if self._in_class else ""
 
 
 def _problem(expression: str) -> str:

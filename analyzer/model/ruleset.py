@@ -310,7 +310,7 @@ class RuleSetSpec(Spec):
     schedule: Schedule = Field(Schedule(), description="when is read, judged and decided")
     sides: Sides = Field(Sides(), description="how series tell the canary from the baseline")
     confidence: Confidence = Field(Confidence(), description="how sure the analysis must be, in all")
-    metrics: dict[Name, Metric] = Field({}, description="what is read, by a name for the rules")
+    metrics: dict[Name, Metric] = Field({}, max_length=200, description="what is read, by a name for the rules")
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)] = Field(
         description="what of the metrics counts as worse"
     )

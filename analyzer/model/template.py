@@ -33,7 +33,8 @@ _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
 _STRING = r"""(?:"(?:[^"\\\n]|\\[abfnrtv\\"'0-7xuU])*"|'(?:[^'\\\n]|\\[abfnrtv\\"'0-7xuU])*')"""
 _MATCHER = rf"(?!__name__\b)[A-Za-z_][A-Za-z0-9_]*\s*(?:=~|!~|!=|=)\s*{_STRING}"
-_MATCHERS = re.compile(rf"\s*(?:{_MATCHER}(?:\s*,\s*{_MATCHER})*\s*,?\s*)?")
+# Nothing in it is tried a second time: very many spaces take no longer than as many signs.
+_MATCHERS = re.compile(rf"\s*+(?:{_MATCHER}\s*+(?:,\s*+{_MATCHER}\s*+)*+(?:,\s*+)?)?")
 _EXAMPLE = """job="web",code!="2\""""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEYWORDS = frozenset(
@@ -80,6 +81,7 @@ class _Filling:
         self._pieces: list[str] = []
         self._word: list[re.Match[str]] = []
         self._drops_comma = False
+        self._inserted = 0  # characters of all values
         self._result = Filled()
 
     def run(self) -> Filled:
@@ -94,7 +96,7 @@ class _Filling:
             position = self._take(token)
         self._end_word(len(self._text))
         filled = "".join(self._pieces)
-        if len(filled) > MAX_FILLED:
+        if max(len(filled), self._inserted) > MAX_FILLED:
             self._result.complaints.append(f"is longer than {MAX_FILLED} characters when filled: write shorter values")
         self._result.text = filled.replace(DOLLAR, "$")
         return self._result
@@ -147,7 +149,8 @@ class _Filling:
         elif bad := _CONTROL.search(value):
             self._complain(f"the value of ${{{name}}} has the character U+{ord(bad[0]):04X} in it: take it out")
         else:
-            return value
+            self._inserted += len(value)
+            return value if self._inserted <= MAX_FILLED else None  # told at the end
         return None
 
     # Words: names, numbers, durations and lists of matchers.

@@ -273,3 +273,22 @@ def test_matchers_of_a_side_stay_matchers(value: str, text: str) -> None:
     if not filled.complaints:
         parsed = promql.parse(f"x{{{filled.text}}}")
         assert shape(parsed) == shape(promql.parse(f"x{{{text.replace('${v}', 'safe')}}}"))
+
+
+@pytest.mark.parametrize("variable", ["${v}", "${v:regex}"])
+def test_no_work_on_what_is_too_long_anyway(variable: str) -> None:
+    filled = fill_selector('x{a=~"' + variable * 1500 + '"}', {"v": "a" * 4000})
+    assert filled.complaints == ["is longer than 65536 characters when filled: write shorter values"]
+
+
+def test_many_spaces_in_a_list_of_matchers() -> None:
+    blank = " " * 4000
+    assert fill_selector("x{${v}}", {"v": f'a="1"{blank},b="2" , '}).text == f'x{{a="1"{blank},b="2" }}'
+    for _ in range(15):
+        assert fill_selector("x{${v}}", {"v": f'a="1"{blank}!'}).complaints
+
+
+def test_where_a_value_stands_in_a_pattern_of_many_pieces() -> None:
+    assert not fill_selector('x{a=~"[]a^]${v}[^]a]${v}(${v})"}', {"v": "1"}).complaints
+    for pattern in (r"[]${v}]", r"[^]${v}]", r"[a${v}]", r"\\${v}", r"[\\]${v}]", r"${v}[${v}]"):
+        assert fill_selector(f'x{{a=~"{pattern}"}}', {"v": "1"}).complaints, pattern

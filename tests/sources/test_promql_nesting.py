@@ -1,4 +1,4 @@
-"""Queries that would end the parser's process are refused with a sentence."""
+"""Queries that would end the parser's process, or stop it for long, are refused with a sentence."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from analyzer.errors import RuleSetError, UsageError
 from analyzer.model.document import read_rule_set
 from analyzer.sources.nesting import DEEPEST
 from analyzer.sources.promql import parse
+from analyzer.sources.rendering import quote
 
 DEEP = ["-" * 8191 + "x", "(" * 4000 + "x" + ")" * 4000, "abs(" * 300 + "x" + ")" * 300, "x+" * 4000 + "x"]
 
@@ -36,3 +37,39 @@ spec:
 def test_strings_nest_nothing() -> None:
     names = "|".join(f"web-{number}-[0-9a-z]+(x)" for number in range(2000))
     parse(f'up{{pod=~"{names}"}}')
+
+
+COSTLY = [
+    r"\w{90}", r"\W{90}", r"[\w-]{90}", r"(((\w){10}){3}){3}", r"(\w){2,90}?", r"\pL{90}", r"\p{Greek}{90}", r"\d{600}",
+    "(?i:[\u01c5-\ufb17])" * 3, r"((a{100}){100}){100}", r"[a[\w]]{90}", ".{20000}", r"[]\w]{90}", r"[\]\w]{90}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", COSTLY)
+def test_costly_pattern(pattern: str) -> None:
+    with pytest.raises(UsageError, match="too much work"):
+        parse(f"up{{pod=~{quote(pattern)}}}")
+
+
+def test_costs_of_a_query_are_added_up() -> None:
+    parse(r'up{a=~"\\w{20}"}')
+    with pytest.raises(UsageError, match="too much work"):
+        parse("up{" + r'a=~"\\w{20}",' * 3 + "}")
+
+
+@pytest.mark.parametrize("backslash", ["\\\\", r"\x5c", r"\u005c", r"\U0000005C", r"\134"])
+def test_costs_however_a_string_is_written(backslash: str) -> None:
+    for sign in "\"'`":
+        with pytest.raises(UsageError, match="too much work"):
+            parse(f"up{{pod=~{sign}{backslash}w{{90}}{sign}}}")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"web-\w+-\d{8,10}-[a-z0-9]{5}", "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
+        "(?i).*(error|timeout).*", "(?i)[a-z]+[^/]*", r"\p{Lu}.*", "/api/v[0-9]{1,3}/.{0,200}", "[[:alpha:]]{3}",
+    ],
+)  # fmt: skip
+def test_patterns_of_every_day(pattern: str) -> None:
+    parse(f"up{{pod=~{quote(pattern)}}}")
