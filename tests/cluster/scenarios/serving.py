@@ -33,10 +33,11 @@ _ENDS_WITHIN = 30.0
 class Serving:
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
-    `token` is that of somebody who may do all in the shop's namespace.
+    It may roll back if `acting`, else only observe; `settings` replace those of its file. `token` is that of somebody
+    who may do all in the shop's namespace.
     """
 
-    def __init__(self, shop: Shop, **settings: Any) -> None:  # noqa: ANN401 -- YAML
+    def __init__(self, shop: Shop, *, acting: bool = True, **settings: Any) -> None:  # noqa: ANN401 -- YAML
         self.shop, self.folder = shop, shop.namespace.folder
         self.token = f"canary_tests_{secrets.token_hex(16)}"
         self.url = ""
@@ -44,7 +45,7 @@ class Serving:
         self._port, self._starts = 0, 0
         self._config = self.folder / "serve.yaml"
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
-        kubeconfig = service_account(shop.namespace)
+        kubeconfig = service_account(shop.namespace, *(["observe", "enforce"] if acting else ["observe"]))
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
@@ -74,6 +75,21 @@ class Serving:
     def said(self) -> str:
         """All that it has said on standard error, in all of its lives: the log among it."""
         return "".join(file.read_text() for file in sorted(self.folder.glob("serve-*.err")))
+
+    def looked(self) -> int:
+        """The exit code of `canary serve --check`, which says what it has found."""
+        words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", "--check"]
+        with (self.folder / "serve-0.err").open("wb") as file:
+            looking = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=self._environment,
+                timeout=60,
+                check=False,
+            )
+        return looking.returncode
 
     def start(self) -> None:
         """Return when it is ready. AssertionError, with what it has said, if it ends instead."""
@@ -193,13 +209,13 @@ class Ended:
         return str(self._analysis["reason"])
 
 
-def service_account(namespace: Namespace) -> Path:
+def service_account(namespace: Namespace, *granted: str) -> Path:
     """A kubeconfig with the rights of deploy/serve/rbac.yaml, bound in this namespace alone, as its head says."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
     kubeconfig = namespace.service_account(name)
     text = RIGHTS.read_text().replace(_ACCOUNT, name).replace("namespace: canary}", f"namespace: {namespace.name}}}")
     namespace.apply(text)
-    for role in ("observe", "enforce"):
+    for role in granted:
         account = f"--serviceaccount={namespace.name}:{name}"
         namespace.kubectl("create", "rolebinding", f"{name}-{role}", f"--clusterrole={name}-{role}", account)
     return kubeconfig

@@ -36,8 +36,8 @@ def test_a_rollback_that_goes_on_without_the_service_is_waited_for(opened: Openi
         assert rolled_back(shop) == ["1"]
 
 
-def test_a_rollback_that_was_killed_with_the_service_is_finished(opened: Opening, helm: int) -> None:
-    with opened(helm, *_SLOWLY) as shop, Serving(shop) as serving:
+def test_a_rollback_that_was_killed_with_the_service_is_finished(opened: Opening) -> None:
+    with opened(4, *_SLOWLY) as shop, Serving(shop) as serving:
         shop.upgrade("errors-5")
         id_ = serving.order()
         shop.namespace.until(lambda: shop.history()[-1] == (3, "pending-rollback"), "a rollback", seconds=90)
