@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any, Self
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from analyzer.errors import StoreError
@@ -14,6 +15,7 @@ from analyzer.store import migrations
 from analyzer.store.address import ANSWER, Address
 from analyzer.store.failure import told
 from analyzer.store.inspection import Schema, inspect
+from analyzer.store.standing import end_standing, is_locked_out
 
 
 class Database:
@@ -97,8 +99,13 @@ class Database:
                 whether it has happened.
         """
         with told(self._address):
-            async with self._turn, self._writing.begin() as connection:
-                yield connection
+            try:
+                async with self._turn, self._writing.begin() as connection:
+                    yield connection
+            except DBAPIError as error:
+                if is_locked_out(error):
+                    await end_standing(self._engine)
+                raise
 
     async def time(self) -> float:
         """The database's own clock, in Unix seconds: one for all replicas, whatever theirs say.

@@ -36,6 +36,8 @@ class Wire:
         self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self._changed = asyncio.Event()
         self._state, self._delay = State.WHOLE, 0.0
+        self._stop_after = b""
+        self._stopped = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -50,6 +52,11 @@ class Wire:
         if state == State.CUT:
             self.break_all()
 
+    def stop_after(self, words: bytes) -> asyncio.Event:
+        """Let nothing more through in either direction once the server has been sent these; set when that is so."""
+        self._stop_after = words
+        return self._stopped
+
     def break_all(self) -> None:
         """Break each open connection, as a machine that is switched off and on."""
         for writers in self._connections.values():
@@ -63,8 +70,8 @@ class Wire:
         try:
             if self._state != State.CUT:
                 await self._join(reader, writer, task)
-        except OSError:
-            pass  # it is the purpose of this wire
+        except (OSError, asyncio.CancelledError):
+            pass  # it is the purpose of this wire; and nobody waits for who serves a connection
         finally:
             for each in self._connections.pop(task):
                 _reset(each)
@@ -86,9 +93,8 @@ class Wire:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
-        while data := await source.read(65536):
-            while self._state == State.STOPPED_UP:
-                await self._changed.wait()
+        while data := await _read(source):
+            await self._flows()
             if answers and self._state == State.DRIPPING:
                 await self._drip(data, sink)
                 continue
@@ -98,6 +104,15 @@ class Wire:
                 data = self._luck.randbytes(len(data))
             sink.write(data)
             await sink.drain()
+            if not answers and self._stop_after and self._stop_after in data:
+                self._stop_after = b""
+                self.become(State.STOPPED_UP)
+                self._stopped.set()
+        await self._flows()  # nor does anybody hear that the other end has gone
+
+    async def _flows(self) -> None:
+        while self._state == State.STOPPED_UP:
+            await self._changed.wait()
 
     async def _drip(self, data: bytes, sink: asyncio.StreamWriter) -> None:
         for number in range(len(data)):
@@ -136,6 +151,14 @@ async def wire(server_port: int) -> AsyncIterator[Wire]:
             await asyncio.wait([task])
         await server.wait_closed()
         line.close()
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    """What comes next; nothing once the other end has gone, however it went."""
+    try:
+        return await source.read(65536)
+    except OSError:
+        return b""
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
