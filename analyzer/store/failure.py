@@ -43,6 +43,8 @@ _WAYS: dict[type[BaseException], tuple[type[StoreError], str]] = {
     PoolTimeout: (StoreUnavailable, "all connections are in use"),
     TimeoutError: (StoreUnavailable, "no answer in time"),
     asyncpg.InterfaceError: (StoreUnavailable, "the connection was lost"),
+    # What the driver says where a connection was ended while its process stood still in the middle of a statement.
+    asyncpg.InternalClientError: (StoreUnavailable, "the connection was lost"),
 }
 
 
