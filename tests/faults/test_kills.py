@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.prometheus]
 
 AT_ONCE = 8
 """Analyses that run at any time."""
-DONE_WITHIN = 90.0
+DONE_WITHIN = 240.0
 """Seconds for one analysis, with the server away again and again."""
 
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.prometheus, pytest.mark.xdist_group
 LEASE = 3.0
 MOVED_WITHIN = 15.0
 """Seconds after which a dead replica's analyses are worked on elsewhere, with the default lease of 10 s."""
-DONE_WITHIN = 90.0
+DONE_WITHIN = 150.0
 
 
 async def place(
