@@ -124,7 +124,7 @@ def _is_same(entry: Entry, given: Order, kept: Order) -> bool:
 async def _refuse_too_many(parts: Parts, namespace: str) -> None:
     most = parts.service.settings.limits.analyses_per_namespace
     running = Filter(namespaces=(namespace,), state=State.RUNNING)
-    if len((await parts.service.analyses.find(running, limit=most)).entries) >= most:
+    if await parts.service.analyses.count(running) >= most:
         place = f"in {namespace}" if namespace else "without a namespace"
         raise Refused(429, f"{most} analyses run {place} already: wait until one has ended", {"Retry-After": "30"})
 

@@ -23,6 +23,7 @@ LATEST = 60.0
 _EARLIEST = 1e9  # 2001: whoever writes less means something else than Unix seconds
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LONGEST_NAME = 253
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
 def resolve(order: Order, settings: Settings, now: float) -> Order:
@@ -36,6 +37,7 @@ def resolve(order: Order, settings: Settings, now: float) -> Order:
     target = target_of(order)
     _check_target(order, target, settings)
     _check_connection(order, settings)
+    _check_revisions(order)
     _check_since(order, now)
     text, name = order.rule_set, "rule_set"
     if text is None:
@@ -91,6 +93,8 @@ def _check_target(order: Order, target: Target, settings: Settings) -> None:
     if target.kind == PlatformKind.HELM:
         if not order.namespace:
             raise UsageError(f"namespace: is missing: say in which one {target} is")
+        if not _NAMESPACE.fullmatch(order.namespace):  # it stands in paths of the API server
+            raise UsageError(f"namespace {_shown(order.namespace)}: is no name of a namespace: it has a-z, 0-9 and '-'")
         return
     known = settings.targets.get(target.name)
     # Whoever orders in one namespace does not learn what there is in another.
@@ -110,6 +114,15 @@ def _check_connection(order: Order, settings: Settings) -> None:
     if order.prometheus not in allowed:
         listing = f": there is {', '.join(sorted(allowed))}" if allowed else ": it has none for this namespace"
         raise UsageError(f"prometheus {_shown(order.prometheus)}: the service has no such connection for it{listing}")
+
+
+def _check_revisions(order: Order) -> None:
+    """They stand in the environment of the command that takes a target back, and in reports."""
+    for key, name in (("revision", order.revision), ("previous", order.previous)):
+        if name is not None and (not name.strip() or not name.isprintable() or name.startswith("-")):
+            raise UsageError(
+                f"{key} {_shown(name)}: is no name of a revision: write it on one line, without '-' in front"
+            )
 
 
 def _check_since(order: Order, now: float) -> None:

@@ -72,6 +72,11 @@ class Analyses:
         async with self._database.read() as connection:
             return await finding.find(connection, filter_ or Filter(), after, limit)
 
+    async def count(self, filter_: Filter) -> int:
+        """How many there are."""
+        async with self._database.read() as connection:
+            return await finding.count(connection, filter_)
+
     async def append(
         self, id_: str, lease: int, events: Sequence[Event], *, after: int | None = None, summary: Summary | None = None
     ) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from analyzer.errors import UsageError
@@ -62,6 +62,12 @@ async def find(connection: AsyncConnection, filter_: Filter, after: str | None, 
     more = len(entries) > limit
     entries = entries[:limit]
     return Page(entries, _cursor(entries[-1]) if more else None)
+
+
+async def count(connection: AsyncConnection, filter_: Filter) -> int:
+    """How many there are; no row is read whole."""
+    counted = select(func.count()).select_from(ANALYSES).where(*filter_.conditions)
+    return int((await connection.execute(counted)).scalar_one())
 
 
 def _cursor(entry: Entry) -> str:

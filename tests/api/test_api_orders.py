@@ -94,6 +94,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"target": "command/nothing"}, "no such target in the namespace shop"),
     ({"target": "command/vault"}, "no such target in the namespace shop"),  # it is the bank's
     ({"target": "helm/web", "namespace": ""}, "namespace: is missing"),
+    ({"target": "helm/web", "namespace": ".."}, "is no name of a namespace"),  # it stands in paths of the API server
+    ({"target": "helm/web", "namespace": "."}, "is no name of a namespace"),
+    ({"target": "helm/web", "namespace": "-shop"}, "is no name of a namespace"),
+    ({"revision": "2\nPATH=/tmp"}, "revision '2\\nPATH=/tmp': is no name of a revision"),
+    ({"previous": "--force"}, "is no name of a revision"),
+    ({"previous": "\u202e1"}, "is no name of a revision"),
+    ({"previous": " "}, "is no name of a revision"),
     ({"prometheus": "bank"}, "no such connection for it: there is default"),
     ({"prometheus": "http://evil"}, "no such connection"),
     ({"rules": "htttp"}, "did you mean"),

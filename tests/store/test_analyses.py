@@ -78,7 +78,9 @@ async def test_filters(analyses: Analyses) -> None:
     await analyses.append("b", claims["b"], [Ended(at=9.0)], summary=Summary("fail", "rollback", "done", "", "worse"))
 
     async def ids(filter_: Filter) -> list[str]:
-        return [found.id for found in (await analyses.find(filter_)).entries]
+        found = [found.id for found in (await analyses.find(filter_)).entries]
+        assert await analyses.count(filter_) == len(found)
+        return found
 
     assert await ids(Filter()) == ["c", "b", "a"]
     assert await ids(Filter(namespaces={"shop"})) == ["b", "a"]
