@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.world import World, world
-from tests.store.postgresql import FIXTURES, PostgreSQL, own_postgresql, postgresql
+from tests.store.postgresql import FIXTURES, own_postgresql, postgresql
 
 __all__ = ["own_postgresql", "postgresql"]
 
@@ -58,19 +58,3 @@ async def lived_in(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str)
     assert anyio_backend == "asyncio"
     async with world(tmp_path_factory.mktemp("world")) as made:
         yield made
-
-
-BOTH = [
-    pytest.param("sqlite", marks=pytest.mark.xdist_group("faults-sqlite")),
-    pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("faults-postgresql")]),
-]
-"""Beside each other, as far as there are processors."""
-
-
-@pytest.fixture(params=BOTH)
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'canary.db'}"
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    return await server.new_database()

@@ -11,7 +11,7 @@ from analyzer.store.switch import Act, Switch
 from tests.faults.wire import State, wire
 from tests.store.postgresql import PostgreSQL
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-postgresql")]
+pytestmark = pytest.mark.anyio
 
 
 async def test_its_locks_are_taken_from_it(postgresql: PostgreSQL) -> None:

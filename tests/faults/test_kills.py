@@ -1,83 +1,17 @@
-"""kill -9 at random points, acts among them: no analysis or window is lost, no act is done twice, no window doubled."""
+"""kill -9 at random points on SQLite: no analysis or window is lost, no act is done twice, no window doubled."""
 
-import asyncio
 import random
-import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.faults.acts import SECONDS
 from tests.faults.conftest import Length
-from tests.faults.customer import Customer, Placed
-from tests.faults.serving import Server, serving, settings
+from tests.faults.killing import kill_again_and_again
 from tests.faults.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.prometheus]
 
-AT_ONCE = 8
-"""Analyses that run at any time."""
-DONE_WITHIN = 240.0
-"""Seconds for one analysis, with the server away again and again."""
 
-
-class Customers:
-    """`AT_ONCE` customers, each of which orders one analysis after the other, and looks at what became of it."""
-
-    def __init__(self, world: World, server: Server, luck: random.Random) -> None:
-        self._world, self._luck = world, luck
-        self._customer = Customer([server])
-        self._enough = asyncio.Event()
-        self.placed: list[Placed] = []
-        self.outcomes: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def ordering(self) -> AsyncIterator[None]:
-        """On the way out everything ordered is brought to its end, and proven."""
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(AT_ONCE):
-                tasks.create_task(self._order_and_prove(number))
-            yield
-            self._enough.set()
-        known = await self._customer.listed()
-        assert known.keys() == {each.id for each in self.placed}, "lost, or more analyses than were ordered"
-
-    async def _order_and_prove(self, customer: int) -> None:
-        number = 0
-        while not self._enough.is_set():
-            bad_after = self._luck.uniform(0.0, 4.0) if self._luck.random() < 0.7 else None
-            placed = await self._world.order(self._customer, f"{customer}-{number}", bad_after=bad_after)
-            self.placed.append(placed)
-            self.outcomes.update(await self._world.prove(self._customer, [placed], DONE_WITHIN))
-            self._world.free(placed.name)
-            number += 1
-
-
-async def test_kills(lived_in: World, database: str, tmp_path: Path, luck: random.Random, length: Length) -> None:
-    kills, in_the_act = int(length.of(10, 100)), 0
-    wanted = settings(
-        database=database, prometheus=lived_in.prometheus.url, targets=lived_in.targets, rules=lived_in.rules
-    )
-    async with serving(tmp_path, ("server", wanted)) as (server,):
-        customers = Customers(lived_in, server, luck)
-        async with customers.ordering():
-            for number in range(kills):
-                await (wait_for_an_act(lived_in, luck) if number % 2 else asyncio.sleep(luck.uniform(0.0, 2.0)))
-                in_the_act += bool(lived_in.acts.under_way())
-                await server.kill(with_children=luck.random() < 0.3)
-                await server.start(until_ready=luck.random() < 0.8)
-    print(f"{kills} kills, {in_the_act} of them in an act; {len(customers.placed)} analyses: {customers.outcomes}")  # noqa: T201
-    assert in_the_act >= kills / 5, "too few of the kills have met an act"
-    assert customers.outcomes["none"] > 0
-    assert customers.outcomes["done"] + customers.outcomes["unknown"] > kills / 2
-
-
-async def wait_for_an_act(world: World, luck: random.Random) -> None:
-    """Until somewhere within the next act; not for ever, for after a kill all may have to begin anew."""
-    give_up = time.monotonic() + 8
-    while not world.acts.under_way() and time.monotonic() < give_up:  # noqa: ASYNC110 -- a file
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(luck.uniform(0.0, 0.8 * SECONDS))
+async def test_kills_on_sqlite(lived_in: World, tmp_path: Path, luck: random.Random, length: Length) -> None:
+    database = f"sqlite:///{tmp_path / 'canary.db'}"
+    await kill_again_and_again(lived_in, database, tmp_path, luck, int(length.of(10, 100)))

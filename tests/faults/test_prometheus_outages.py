@@ -22,7 +22,7 @@ from tests.faults.serving import Server, serving, settings
 from tests.faults.wire import State, Wire, wire
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.anyio, pytest.mark.prometheus, pytest.mark.xdist_group("faults-prometheus")]
+pytestmark = [pytest.mark.anyio, pytest.mark.prometheus]
 
 
 @dataclass(frozen=True)

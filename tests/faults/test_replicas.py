@@ -18,7 +18,7 @@ from tests.faults.wire import State, Wire, wire
 from tests.faults.world import World
 from tests.store.postgresql import PostgreSQL
 
-pytestmark = [pytest.mark.anyio, pytest.mark.prometheus, pytest.mark.xdist_group("faults-replicas")]
+pytestmark = [pytest.mark.anyio, pytest.mark.prometheus]
 
 LEASE = 3.0
 MOVED_WITHIN = 15.0
