@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from ruamel.yaml import YAML
 
+from analyzer.platforms.verdicts import name_of
 from tests.cluster.health import until
 from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.checking import Checked, Checking
@@ -237,6 +238,12 @@ def rolled_back(shop: Shop) -> list[str]:
     """To which revision Helm was told to go back, each time that it was."""
     told = shop.namespace.helm(shop.helm, "history", RELEASE, "--output=json")
     return re.findall(r"Rollback to (\d+)", " ".join(one["description"] for one in json.loads(told)))
+
+
+def kept_in_cluster(shop: Shop) -> list[str]:
+    """What the cluster remembers of the analyses of the release: `fail, rollback done, recovered`."""
+    judged = map(json.loads, shop.namespace.get("configmap", name_of(RELEASE))["data"].values())
+    return [f"{each['verdict']}, {each['action']}" for each in judged]
 
 
 def rollback_under(pid: int) -> int:

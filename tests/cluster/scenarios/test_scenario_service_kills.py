@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 
 from tests.cluster.scenarios.conftest import Opening
-from tests.cluster.scenarios.serving import Serving, rollback_under, rolled_back
+from tests.cluster.scenarios.serving import Serving, kept_in_cluster, rollback_under, rolled_back
 from tests.cluster.scenarios.shop import RELEASE, Shop
 
 _SLOWLY = ("--set", "minReadySeconds=3")
@@ -31,6 +31,7 @@ def test_a_rollback_that_goes_on_without_the_service_is_waited_for(opened: Openi
         events = serving.events(id_)
         assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
         assert (events.count("intended"), events.count("acted")) == (1, 1)
+        assert kept_in_cluster(shop) == ["fail, rollback done, recovered"]
         shop.serves("good", "good")
         assert shop.history() == [(1, "superseded"), (2, "superseded"), (3, "deployed")], str(ended)
         assert rolled_back(shop) == ["1"]
@@ -50,6 +51,7 @@ def test_a_rollback_that_was_killed_with_the_service_is_finished(opened: Opening
         events = serving.events(id_)
         assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
         assert (events.count("intended"), events.count("acted")) == (1, 1)
+        assert kept_in_cluster(shop) == ["fail, rollback done, recovered"]
         shop.serves("good", "good")
         # The first never came to its end; what it has left is the second's to clear away.
         assert shop.history()[-1] == (4, "deployed"), str(ended)
