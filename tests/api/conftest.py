@@ -38,8 +38,10 @@ async def service(empty: Path, tmp_path: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-def app(service: Service) -> FastAPI:
-    return make_app(service)
+async def app(service: Service) -> AsyncIterator[FastAPI]:
+    made = make_app(service)
+    yield made
+    await made.state.parts.hub.stop()  # it may just be asking the database, which is closed next
 
 
 @pytest.fixture
