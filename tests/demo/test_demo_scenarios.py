@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.prometheus
 
 LONGEST = 90
 

@@ -15,7 +15,7 @@ from analyzer.demo.tally import BOUNDARIES
 from tests.demo.patience import until
 from tests.prometheus.fixtures import Launch
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("demo-scraping")]  # what they share takes six seconds
+pytestmark = pytest.mark.anyio
 
 INTERVAL = 0.5
 

@@ -24,8 +24,7 @@ from analyzer.sources.prometheus.source import PrometheusSource
 from tests.prometheus.fixtures import Launch
 from tests.sources.incidents import Job, Raw, by_window, increases, raw
 
-# One group: the incidents are lived through once, and not in each of several processes.
-pytestmark = [pytest.mark.prometheus, pytest.mark.anyio, pytest.mark.xdist_group("count-truth")]
+pytestmark = [pytest.mark.prometheus, pytest.mark.anyio]
 
 SIDES = SideMatchers(canary='version="2"', baseline='version="1"', comparison=Comparison.SIDE_BY_SIDE)
 VERSIONS = {"canary": "2", "baseline": "1"}

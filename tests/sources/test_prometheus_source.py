@@ -29,7 +29,7 @@ from analyzer.sources.prometheus.source import PrometheusSource
 from tests.prometheus.fixtures import Launch
 from tests.sources.misbehaving import Misbehaving, http, misbehaving
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.anyio, pytest.mark.xdist_group("prometheus-source")]
+pytestmark = [pytest.mark.prometheus, pytest.mark.anyio]
 
 BOTH = SideMatchers(canary='version="2"', baseline='version="1"', comparison=Comparison.SIDE_BY_SIDE)
 BEFORE = SideMatchers(canary='version="1"', baseline=None, comparison=Comparison.BEFORE_AFTER)

@@ -16,7 +16,7 @@ from analyzer.sources.prometheus.sharing import SharedClient
 from analyzer.sources.promql import parse_matchers
 from tests.prometheus.fixtures import Launch
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.anyio, pytest.mark.xdist_group("prometheus-scope")]
+pytestmark = [pytest.mark.prometheus, pytest.mark.anyio]
 
 MINE, FOREIGN = 3.0, 4711.0
 STEP, COUNT = 15, 40
