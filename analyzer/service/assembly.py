@@ -110,6 +110,8 @@ class Assembly:
         client = self._clients.get(order.prometheus)
         if connection is None or client is None:
             raise UsageError(f"prometheus {order.prometheus!r}: the service has no connection of that name")
+        if not connection.serves(order.namespace):
+            raise UsageError(f"prometheus {order.prometheus!r}: is not for that namespace any more")
         scope = fill_scope(connection.scope, {"namespace": order.namespace})
         async with PrometheusSource.sharing(client, who=entry.id, scope=scope) as metrics:
             platform = self._platform(wanted)

@@ -78,6 +78,8 @@ def rules_text(name: str, settings: Settings) -> str:
     Raises:
         UsageError: there is none of this name, or it cannot be read.
     """
+    if not all(folder.is_dir() for folder in settings.rules):  # a shipped one of the same name is another one
+        raise UsageError(f"rules {_shown(name)}: a folder of the service with rule sets is not there: tell who runs it")
     if name not in (known := rules_names(settings)):
         hint = did_you_mean(name, known) or f": it has {', '.join(known)}"
         raise UsageError(f"rules {_shown(name)}: the service has no rule set of that name{hint}")
@@ -106,11 +108,7 @@ def _check_target(order: Order, target: Target, settings: Settings) -> None:
 
 
 def _check_connection(order: Order, settings: Settings) -> None:
-    allowed = {
-        name
-        for name, connection in settings.prometheus.items()
-        if {"*", order.namespace}.intersection(connection.namespaces)
-    }
+    allowed = {name for name, connection in settings.prometheus.items() if connection.serves(order.namespace)}
     if order.prometheus not in allowed:
         listing = f": there is {', '.join(sorted(allowed))}" if allowed else ": it has none for this namespace"
         raise UsageError(f"prometheus {_shown(order.prometheus)}: the service has no such connection for it{listing}")

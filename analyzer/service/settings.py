@@ -18,6 +18,7 @@ from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.command import Command
 from analyzer.service.access import Access
 from analyzer.service.configuration import PREFIX, configured, key_of
+from analyzer.service.identity import EVERYWHERE
 from analyzer.service.values import Bytes, Name, Namespaces, Part, Paths, Seconds, in_lower_case, period, seconds
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.scope import fill_scope
@@ -106,6 +107,10 @@ class PrometheusSettings(Part):
     at_once: int = Field(default=8, ge=1, le=64)
     scope: str = Field(default="", max_length=1000)
     namespaces: Namespaces = ("*",)
+
+    def serves(self, namespace: str) -> bool:
+        """Whether orders of this namespace may use it."""
+        return bool({EVERYWHERE, namespace}.intersection(self.namespaces))
 
     @model_validator(mode="before")
     @classmethod
