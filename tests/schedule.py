@@ -12,6 +12,7 @@ LONG = (
     "tests/demo/test_demo_scenarios.py",
     "tests/sources/test_count_truth.py",
     "tests/faults/test_kills.py",
+    "tests/faults/test_kills_on_postgresql.py",
     "tests/faults/test_replicas.py",
     "tests/faults/test_prometheus_outages.py",
     "tests/sources/test_prometheus_source.py",
