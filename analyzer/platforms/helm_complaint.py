@@ -18,6 +18,13 @@ class _Explanation:
     error: type[PlatformError] = PlatformError
 
 
+_AWAY = (
+    r"cluster unreachable|connection refused|connection reset|connection lost|i/o timeout|no such host"
+    r"|no route to host|network is unreachable|TLS handshake timeout|\bEOF\b|too many requests"
+    r"|currently unable to handle|etcdserver:|leader changed"
+)
+_FORBIDDEN = r"is forbidden|: Forbidden"
+
 # The first that fits explains. Those for which asking again does not help come before "unreachable", which Helm says
 # of most of them as well.
 _EXPLANATIONS = (
@@ -32,7 +39,7 @@ _EXPLANATIONS = (
         'namespace "{namespace}"; grant it with a Role and a RoleBinding',
     ),
     _Explanation(
-        r"is forbidden|: Forbidden",
+        _FORBIDDEN,
         "{doing} of release {release} in {where} is forbidden: {said}; grant it with a Role and a RoleBinding",
     ),
     _Explanation(
@@ -67,9 +74,7 @@ _EXPLANATIONS = (
         "helm history {release}, and try again when that has ended",
     ),
     _Explanation(
-        r"cluster unreachable|connection refused|connection reset|connection lost|i/o timeout|no such host"
-        r"|no route to host|network is unreachable|TLS handshake timeout|\bEOF\b|too many requests"
-        r"|currently unable to handle|etcdserver:|leader changed",
+        _AWAY,
         "{doing} cannot reach the Kubernetes API server: it said {said}; check the network and the kubeconfig's "
         "server, then try again",
         PlatformUnavailable,
@@ -95,6 +100,12 @@ def quote(outcome: Outcome) -> str:
     if not message:
         return "nothing"
     return f"“{message}”" if len(message) <= _QUOTE_LENGTH else f"“{message[: _QUOTE_LENGTH - 1]}…”"
+
+
+def is_outage(outcome: Outcome) -> bool:
+    """Whether an API server that was away may be why helm failed; one that has just started knows nobody's rights."""
+    failed = outcome.code > 0 and not outcome.timed_out
+    return failed and re.search(f"{_AWAY}|{_FORBIDDEN}", outcome.stderr, re.IGNORECASE) is not None
 
 
 def complaint(outcome: Outcome, doing: str, release: str, where: str) -> PlatformError:

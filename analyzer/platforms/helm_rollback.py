@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from analyzer.errors import PlatformError
 from analyzer.model.target import Intent, Receipt
-from analyzer.platforms.helm_complaint import complaint
+from analyzer.platforms.helm_complaint import complaint, is_outage
 from analyzer.platforms.helm_history import Entry, rolled_back_to
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.program import Outcome, tail
 
 _UNDER_WAY = "pending-rollback"
+_PATIENCE = 60.0  # seconds in which an API server that went away in the middle of a rollback is back
+_PAUSE = 2.0  # seconds between two looks
 
 
 class HelmRollback:
@@ -34,7 +36,7 @@ class HelmRollback:
             await self._helm.version()
             arguments = await self._helm.rollback_command(int(number))
             command = tuple(self._helm.command(arguments))
-            outcome = await self._roll_back(arguments)
+            outcome = await self._roll_back(arguments, intent)
         except PlatformError as error:
             return Receipt(
                 ok=False, detail=f"release {self._helm.release} was not rolled back: {error}", command=command
@@ -85,13 +87,29 @@ class HelmRollback:
             await asyncio.sleep(pause)
         return newest
 
-    async def _roll_back(self, arguments: Sequence[str]) -> Outcome:
-        """Once more if somebody killed helm on its way: it has left a release that serves neither revision whole."""
+    async def _roll_back(self, arguments: Sequence[str], intent: Intent) -> Outcome:
+        """Once more if helm was killed on its way, or lost the API server: what it has left serves neither revision
+        whole."""
         limit = self._helm.settings.rollback.time_limit
         outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True)
-        if outcome.code < 0 and not outcome.timed_out:
+        killed = outcome.code < 0 and not outcome.timed_out
+        if killed or (is_outage(outcome) and await self._is_left(intent)):
             outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True)
         return outcome
+
+    async def _is_left(self, intent: Intent) -> bool:
+        """Whether the release is where a failed rollback has left it, when helm can be asked again."""
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                newest = (await self._helm.history(1))[-1]
+            except PlatformError:
+                if time.monotonic() >= give_up:
+                    return False
+                await asyncio.sleep(_PAUSE)
+                continue
+            began = newest.status in {"failed", _UNDER_WAY} and rolled_back_to(newest) is not None
+            return began or str(newest.revision) == intent.from_revision.number
 
     async def _verified(self, number: str) -> tuple[bool, str]:
         """Helm has no compare-and-set: something else may have changed the release in the same moment."""
