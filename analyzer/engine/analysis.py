@@ -38,9 +38,16 @@ class Progress:
     cursor: Cursor | None = None
     windows: int = 0
     with_data: int = 0
+    quiet: int = 0  # windows since the newest one with data
+    longest_quiet: int = 0  # windows without data between two that had some: it is scraped more rarely than it is read
     first_bad: float | None = None  # start of the first window with bad events of the canary, or its pods in trouble
     trouble: Troubled | None = None
     refused: str = ""  # the source's own words, if it refuses this metric for good
+
+    @property
+    def fell_silent(self) -> bool:
+        """Whether there was data, and there has been none for longer than ever before."""
+        return self.with_data > 0 and self.quiet > self.longest_quiet
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,10 @@ def _hear(analysis: Analysis, event: WindowRead) -> Analysis:
         cursor=event.cursor,
         windows=before.windows + 1,
         with_data=before.with_data + has_data,
+        quiet=0 if has_data else before.quiet + 1,
+        longest_quiet=max(before.longest_quiet, before.quiet)
+        if has_data and before.with_data
+        else before.longest_quiet,
         first_bad=first_bad,
         refused=_refusal(reading),
     )

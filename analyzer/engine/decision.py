@@ -51,7 +51,9 @@ def decide(  # noqa: C901, PLR0911 -- one return for each reason to decide, in t
         return Decided(at=now, verdict=Verdict.ERROR, reason=reason, action=ActionKind.NONE)
     schedule = analysis.plan.rule_set.spec.schedule
     read_to = min(progress.read_to for progress in analysis.progress.values())
-    if standing == Standing.PASS and read_to >= analysis.plan.upgraded_at + schedule.minimum:
+    # What was seen may be enough, and yet be old: who has fallen silent may have turned bad since.
+    is_heard = not any(progress.fell_silent for progress in analysis.progress.values())
+    if standing == Standing.PASS and is_heard and read_to >= analysis.plan.upgraded_at + schedule.minimum:
         return _passed(now, judge.reason_to_pass(analysis.assessment))
     if now >= analysis.deadline_at and (analysis.read_all or _is_out_of_patience(analysis, now)):
         return _not_ready(analysis, now) or _at_deadline(analysis, now)

@@ -13,7 +13,7 @@ from analyzer.errors import NoRelease, PlatformError, PlatformUnavailable, Sourc
 from analyzer.model.event import Acted, Decided, Held, Intended, Planned, Troubled, WindowRead
 from analyzer.model.judgement import Standing
 from analyzer.model.plan import Query
-from analyzer.model.reading import Absence, Events, History, Missing, Targets, Window
+from analyzer.model.reading import Absence, Events, History, Missing, Side, Targets, Window
 from analyzer.model.report import ActionResult, Guard, Report, Verdict
 from analyzer.model.target import ActionKind, Receipt
 
@@ -548,3 +548,41 @@ class TestARevisionThatWasNotBroughtOut:
         report = self.world(up=0).run()
         assert report.action.result == ActionResult.UNVERIFIED
         assert "no recovery was seen" in report.reason
+
+
+@pytest.mark.parametrize("back_after", [None, 150.0])
+def test_an_early_pass_waits_for_a_metric_that_has_fallen_silent(back_after: float | None) -> None:
+    """Enough was seen in the first minute; then nothing, and what comes back is bad."""
+    nothing = Missing(why=Absence.NO_SAMPLES, detail="not scraped")
+
+    def script(metric: str, window: Window) -> tuple[Side, Side | None]:
+        since = window.start - START
+        if since < 40:
+            return rates(0.001)(metric, window)
+        if back_after is None or since < back_after:
+            return nothing, nothing
+        return rates(0.2)(metric, window)
+
+    report = World(script).run()
+    if back_after is None:
+        assert report.decided_at is not None
+        assert report.decided_at >= START + 300, "at the deadline, by what was seen"
+    else:
+        assert report.verdict == Verdict.FAIL
+
+
+def test_an_early_pass_does_not_wait_for_a_metric_that_is_scraped_rarely() -> None:
+    def script(metric: str, window: Window) -> tuple[Side, Side | None]:
+        if (window.start - START) % 40 != (0 if metric == "errors" else 20):
+            nothing = Missing(why=Absence.NO_SAMPLES, detail="not scraped")
+            return nothing, nothing
+        return rates(0.0, 0.02, requests=4000)(metric, window)
+
+    rules = rule_set(
+        [{"metric": "errors", "critical": True}, {"metric": "more", "critical": True}],
+        metrics={name: {"ratio": {"bad": f'{name}{{code="5"}}', "total": name}} for name in ("errors", "more")},
+    )
+    report = World(script, rules).run()
+    assert report.verdict == Verdict.PASS
+    assert report.decided_at is not None
+    assert report.decided_at < START + 300
