@@ -558,7 +558,7 @@ def test_an_early_pass_waits_for_a_metric_that_has_fallen_silent(back_after: flo
     def script(metric: str, window: Window) -> tuple[Side, Side | None]:
         since = window.start - START
         if since < 40:
-            return rates(0.001)(metric, window)
+            return rates(0.0, 0.02, requests=4000)(metric, window)
         if back_after is None or since < back_after:
             return nothing, nothing
         return rates(0.2)(metric, window)
