@@ -30,6 +30,9 @@ def test_analyses_and_acts_go_on_when_the_api_server_is_back(bed: Bed, opened: O
         shop.namespace.until(lambda: shop.history()[-1] == (3, "pending-rollback"), "a rollback", seconds=90)
         with away(bed, "kube-apiserver"):
             callers_notice_nothing(serving, id_)
+        # Its look-out for new pods pauses ever longer while the API server is away.
+        shop.prometheus.stop()
+        shop.prometheus.start()
         ended = serving.ended(id_)
         assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
         events = serving.events(id_)
