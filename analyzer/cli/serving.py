@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from analyzer.api.app import close_streams, make_app
+from analyzer.cli.arrival import PromptProtocol
 from analyzer.cli.exits import SIGNALS
 from analyzer.cli.streams import tell
 from analyzer.errors import CanaryError, UsageError
@@ -104,6 +105,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PromptProtocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

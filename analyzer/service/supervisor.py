@@ -31,6 +31,8 @@ TURN = 1.0
 """Seconds between two looks for orders and decisions; those made through this process wake it at once."""
 AT_ONCE = 200
 """Analyses that are claimed in one transaction."""
+UNREACHABLE = "the database cannot be read or written now: the log says why"
+"""For everybody: where the database is concerns only who runs the service."""
 STUCK = 15.0
 """Seconds without a look at the database after which this replica is not ready."""
 
@@ -129,7 +131,9 @@ class Supervisor:
                 if id_ in self._workers:
                     await self._workers[id_][0].decide(decision)
         except StoreError as error:
-            self._trouble = str(error)
+            if not self._trouble:
+                LOG.warning("trouble", detail=str(error))
+            self._trouble = UNREACHABLE
             self._telemetry.store_failed(error)
             return False
         self._trouble = ""

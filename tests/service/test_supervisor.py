@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.composition import AnalysisOrder, Wanted
-from analyzer.errors import LeaseLost, UsageError
+from analyzer.errors import LeaseLost, StoreUnavailable, UsageError
 from analyzer.model.event import Acted, Commanded, Ended, Event, Intended, WindowRead
 from analyzer.model.report import Verdict
 from analyzer.model.target import Intent, Receipt
@@ -332,5 +332,23 @@ def test_troubles_tell_why_a_replica_is_not_ready(tmp_path: Path) -> None:
         assert supervisor.troubles() == []
         time = 60.0
         assert supervisor.troubles() == ["the database has not been looked at for 60 s"]
+
+    on_floor(tmp_path, test)
+
+
+def test_troubles_do_not_tell_where_the_database_is(tmp_path: Path) -> None:
+    async def test(floor: Floor) -> None:
+        async def fails() -> float:
+            raise StoreUnavailable("postgresql://db.internal/canary: cannot be reached")
+
+        supervisor = floor.supervisor()
+        supervisor._database.time = fails  # type: ignore[method-assign]
+        async with running(supervisor):
+
+            async def troubled() -> bool:
+                return bool(supervisor.troubles())
+
+            await floor.until(troubled)
+            assert supervisor.troubles() == ["the database cannot be read or written now: the log says why"]
 
     on_floor(tmp_path, test)
