@@ -52,6 +52,7 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
                 Authenticated,
                 identities=service.identities,
                 per_minute=settings.limits.requests_per_minute,
+                at_once=settings.limits.requests_at_once,
                 metrics_open=settings.access.metrics_open,
             ),
         ],

@@ -2,13 +2,13 @@
 
 import hashlib
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from analyzer.api.limits import MOST_KEYS, Buckets, address_of
+from analyzer.api.limits import LASTING, MOST_KEYS, Buckets, address_of
 from analyzer.api.problem import Refused, answer
 from analyzer.errors import CanaryError
 from analyzer.service.identity import EVERYWHERE, Caller, Identities, Role
@@ -31,13 +31,17 @@ class Authenticated:
     proxy does not lock them out.
     """
 
-    def __init__(self, app: ASGIApp, identities: Identities, per_minute: int, *, metrics_open: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, identities: Identities, per_minute: int, at_once: int, *, metrics_open: bool
+    ) -> None:
         self._app = app
         self._identities = identities
         self._open = OPEN | ({"/metrics"} if metrics_open else set())
         self._callers = Buckets(per_minute)
         self._addresses = Buckets(per_minute * OF_AN_ADDRESS)
         self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._most_at_once = math.ceil(at_once * 3 / 4)  # some are left for the others
+        self._at_once: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -49,7 +53,24 @@ class Authenticated:
                 return
             if caller is not None:
                 scope["state"] = {**scope.get("state", {}), "caller": caller}
+                if scope["path"] != LASTING:
+                    await self._counted(caller.name, scope, receive, send)
+                    return
         await self._app(scope, receive, send)
+
+    async def _counted(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request of a caller who may not have all of them at once."""
+        if self._at_once[name] >= self._most_at_once:
+            refused = Refused(429, f"{name} has {self._most_at_once} requests under way: wait", {"Retry-After": "1"})
+            await answer(scope, refused)(scope, receive, send)
+            return
+        self._at_once[name] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._at_once[name] -= 1
+            if not self._at_once[name]:
+                del self._at_once[name]
 
     async def _admitted(self, scope: Scope) -> Caller | None:
         """Who asks; None: anybody may.

@@ -17,7 +17,8 @@ ARRIVAL = 30.0
 MOST_KEYS = 10_000
 """Callers, or addresses, whose rates are remembered."""
 _ALWAYS = frozenset({"/healthz", "/readyz"})
-_LASTING = "/api/v1/changes"
+LASTING = "/api/v1/changes"
+"""Streams, which are counted by themselves."""
 
 
 class Buckets:
@@ -69,7 +70,7 @@ class Bounded:
             await self._app(scope, receive, send)
         elif _declared(scope) > self._limits.request_bytes:
             await problem(scope, 413, self._too_large, {"Connection": "close"})(scope, receive, send)
-        elif scope["path"] == _LASTING:  # streams are counted by the caller
+        elif scope["path"] == LASTING:  # streams are counted by the caller
             await self._app(scope, self._bounded(receive), send)
         elif self._at_once >= self._limits.requests_at_once:
             sentence = "the service answers as many requests as it can now: try again"

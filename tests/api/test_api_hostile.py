@@ -158,6 +158,28 @@ async def test_many_at_once_are_refused_and_probes_are_answered(
     assert (await house.get("/api/v1/actions")).status_code == 200
 
 
+async def test_nobody_has_all_requests_at_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House.on(service_on(service.database, settings(limits={"requests_at_once": 4})))
+    going, arrived = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slow(*_: object) -> list[object]:
+        arrived.release()
+        await going.wait()
+        return []
+
+    monkeypatch.setattr(house.service.audit, "list", slow)
+    held = [asyncio.create_task(house.get("/api/v1/audit")) for _ in range(3)]
+    for _ in held:
+        await asyncio.wait_for(arrived.acquire(), 20)
+    refused = await house.get("/api/v1/rulesets")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.json()["detail"] == "admin has 3 requests under way: wait"
+    assert (await house.get("/api/v1/rulesets", "starter")).status_code == 200
+    going.set()
+    assert [(await each).status_code for each in held] == [200, 200, 200]
+    assert (await house.get("/api/v1/rulesets")).status_code == 200
+
+
 async def test_so_many_requests_a_minute_each(service: Service) -> None:
     house = House.on(service_on(service.database, settings(limits={"requests_per_minute": 5})))
     answers = [await house.get("/api/v1/actions", "reader") for _ in range(6)]
