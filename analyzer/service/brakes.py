@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from analyzer.errors import CanaryError, StoreUnavailable
@@ -56,16 +56,21 @@ class Brakes:
         self._now = now
         self._sleep = sleep
 
-    async def withheld(self, analysis_id: str, namespace: str, target: str, kind: str) -> str:
+    async def withheld(
+        self, analysis_id: str, namespace: str, target: str, kind: str, *, ordered_at: float | None = None
+    ) -> str:
         """Why this act (`kind`: rollback, …) must not be done now, a sentence; empty: it may, and it is counted.
 
         To be asked last, right before the intent is kept. The same analysis may ask again: it is counted once an hour.
+        `ordered_at` is when the analysis was ordered: what another has taken back since then is not taken back again.
         While the database is away it is waited for, but not for ever.
         """
         if self._settings.actions != Actions.ON:
             return _told(self._standing(None))
         try:
-            return await self._patiently(lambda: self._asked(analysis_id, namespace, target, kind))
+            return await self._patiently(
+                lambda: self._asked(Act(0.0, analysis_id, namespace, kind, target), ordered_at)
+            )
         except CanaryError as error:
             return f"nothing is done that cannot be recorded: {error}"
 
@@ -97,13 +102,15 @@ class Brakes:
                 await self._sleep(pause)
         return await ask()
 
-    async def _asked(self, analysis_id: str, namespace: str, target: str, kind: str) -> str:
+    async def _asked(self, act: Act, ordered_at: float | None) -> str:
         standing = self._standing(await self._switch.get())
         if standing.actions != Actions.ON:
             return _told(standing)
         now, most = await self._now(), self._settings.rollbacks_per_hour
-        if await self._switch.take(Act(now, analysis_id, namespace, kind, target), most, since=now - HOUR):
+        if await self._switch.take(replace(act, at=now), most, now - HOUR, once_since=ordered_at):
             return ""
+        if ordered_at is not None and (other := await self._switch.acted(act, ordered_at)):
+            return f"analysis {other} has begun to take {act.target} back since this one was ordered: it is done once"
         return _too_many(await self._switch.taken(now - HOUR), most)
 
     def _standing(self, setting: Setting | None, begun: int = 0) -> BrakeState:

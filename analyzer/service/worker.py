@@ -141,7 +141,7 @@ class Worker:
                 self._answer,
                 self._means.telemetry.judged,
             )
-            permission = _Permission(self.lease, self._means.brakes)
+            permission = _Permission(self.lease, self._means.brakes, entry.created_at)
             ports = Ports(
                 prepared.source,
                 prepared.platform,
@@ -292,15 +292,18 @@ class _Course:
 class _Permission:
     """Acts are allowed by the brakes of the service, and while the lease holds."""
 
-    def __init__(self, lease: Lease, brakes: Brakes) -> None:
+    def __init__(self, lease: Lease, brakes: Brakes, ordered_at: float) -> None:
         self._lease = lease
         self._brakes = brakes
+        self._ordered_at = ordered_at
 
     async def withheld(self, intent: Intent) -> str:
         """See the port."""
         self._lease.confirm()
         target = intent.target
-        return await self._brakes.withheld(self._lease.id, target.namespace, str(target), intent.kind.value)
+        return await self._brakes.withheld(
+            self._lease.id, target.namespace, str(target), intent.kind.value, ordered_at=self._ordered_at
+        )
 
     def confirm(self) -> None:
         """See the port."""

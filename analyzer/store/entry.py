@@ -123,10 +123,12 @@ def values_of(entry: Entry) -> Mapping[str, object]:
 
 
 def decision_of(text: str | None) -> Decision | None:
-    """A decision from JSON."""
+    """A decision from JSON; None if it is of a kind that only a later version knows: that one carries it out."""
     if text is None:
         return None
     values = json.loads(text)
+    if values["kind"] not in set(DecisionKind):
+        return None
     return Decision(**values | {"kind": DecisionKind(values["kind"])})
 
 

@@ -59,11 +59,12 @@ class Switch:
         async with self._database.write() as connection:
             await _put(connection, SWITCHES, {"name": ACTIONS, **values})
 
-    async def take(self, act: Act, most: int, since: float) -> bool:
+    async def take(self, act: Act, most: int, since: float, *, once_since: float | None = None) -> bool:
         """Count this act if fewer than `most` were counted after `since`; whether it is counted.
 
         One that was counted after `since` already, before its process ended, is not counted twice; one that was
-        counted earlier counts anew.
+        counted earlier counts anew. With `once_since` it is not counted if another analysis has acted on the same
+        target after that; see `acted`.
         """
         async with self._database.write() as connection:
             await _alone(connection)
@@ -73,8 +74,15 @@ class Switch:
                 return True
             if await _taken(connection, since) >= most:
                 return False
+            if once_since is not None and await _acted(connection, act, once_since):
+                return False
             await _put(connection, ACTS, asdict(act))
             return True
+
+    async def acted(self, act: Act, since: float) -> str:
+        """The other analysis that has acted on the same target after `since`; empty if none has."""
+        async with self._database.read() as connection:
+            return await _acted(connection, act, since)
 
     async def taken(self, since: float) -> int:
         """How many acts were counted after `since`."""
@@ -100,6 +108,12 @@ async def _alone(connection: AsyncConnection) -> None:
 async def _taken(connection: AsyncConnection, since: float) -> int:
     counted = select(func.count()).select_from(ACTS).where(ACTS.c.at > since)
     return int((await connection.execute(counted)).scalar_one())
+
+
+async def _acted(connection: AsyncConnection, act: Act, since: float) -> str:
+    same = (ACTS.c.namespace == act.namespace) & (ACTS.c.target == act.target) & (ACTS.c.at > since)
+    others = select(ACTS.c.analysis_id).where(same, ACTS.c.analysis_id != act.analysis_id).order_by(ACTS.c.at).limit(1)
+    return str((await connection.execute(others)).scalar_one_or_none() or "")
 
 
 async def _put(connection: AsyncConnection, table: Table, values: Mapping[str, object]) -> None:

@@ -174,8 +174,8 @@ class Away(Switch):
     left = 0
     trouble: type[StoreError] = StoreUnavailable
 
-    async def take(self, act: Act, most: int, since: float) -> bool:
-        taken = await super().take(act, most, since)
+    async def take(self, act: Act, most: int, since: float, *, once_since: float | None = None) -> bool:
+        taken = await super().take(act, most, since, once_since=once_since)
         if self.left > 0:
             self.left -= 1
             raise self.trouble("the SQLite file canary.db: locked by another process for too long")
@@ -231,3 +231,16 @@ class TestADatabaseThatIsAway:
 
 async def test_the_clock_of_the_database_will_do(database: Database) -> None:
     assert await asked(Brakes(Switch(database), Settings(), database.time)) == ""
+
+
+async def test_what_another_has_taken_back_since_the_order_is_not_taken_back_again(brakes: Make, time: Time) -> None:
+    made = brakes()
+    assert await made.withheld("first", "shop", "command/web", "rollback", ordered_at=NOW - 20) == ""
+    time.now += 1
+    assert await made.withheld("second", "shop", "command/web", "rollback", ordered_at=NOW - 10) == (
+        "analysis first has begun to take command/web back since this one was ordered: it is done once"
+    )
+    assert await made.withheld("first", "shop", "command/web", "rollback", ordered_at=NOW - 20) == "", "it asks again"
+    assert await made.withheld("of another", "shop", "command/api", "rollback", ordered_at=NOW - 10) == ""
+    assert await made.withheld("elsewhere", "mall", "command/web", "rollback", ordered_at=NOW - 10) == ""
+    assert await made.withheld("the next", "shop", "command/web", "rollback", ordered_at=NOW + 0.5) == ""

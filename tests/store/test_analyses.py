@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from analyzer.errors import LeaseLost, NoAnalysis, RecordError, StoreError, UsageError
 from analyzer.model.event import Ended, Event
@@ -10,6 +11,7 @@ from analyzer.store.analyses import Analyses
 from analyzer.store.database import Database
 from analyzer.store.entry import Entry, State, Summary
 from analyzer.store.finding import Filter
+from analyzer.store.schema import ANALYSES
 from tests.store.orders import begun, entry, event, numbers
 
 pytestmark = pytest.mark.anyio
@@ -200,3 +202,12 @@ async def test_pruning_by_age_and_by_count_leaves_those_that_run(analyses: Analy
     assert await numbers(analyses, "a239") == [1]
     assert await analyses.prune(older_than=9e9, keep=0) == 5
     assert len((await analyses.find(limit=500)).entries) == 10
+
+
+async def test_a_decision_of_a_later_version_is_left_to_it(analyses: Analyses, database: Database) -> None:
+    (claimed,) = await begun(analyses, "a")
+    async with database.write() as connection:
+        later = '{"kind": "promote", "by": "ann", "why": "x", "at": 1.0}'
+        await connection.execute(update(ANALYSES).where(ANALYSES.c.id == claimed.id).values(asked=later))
+    assert await analyses.asked_of("first") == {}
+    assert (await analyses.get("a")).asked is None

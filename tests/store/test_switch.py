@@ -185,3 +185,16 @@ async def test_processes_that_are_killed_leave_a_count_that_is_right(url: str) -
             allowed += rest.count(b"1\n")
         taken = await switch.taken(since=0.0)
         assert allowed <= taken <= min(40, allowed + 2)
+
+
+async def test_of_two_replicas_that_would_act_on_one_target_one_may(replicas: list[Switch]) -> None:
+    acts = [Act(100.0, f"analysis {number}", "shop", "rollback", "command/web") for number in range(len(replicas))]
+    taken = await asyncio.gather(
+        *(switch.take(act, 100, 0.0, once_since=50.0) for switch, act in zip(replicas, acts, strict=True))
+    )
+    assert sum(taken) == 1
+    first = acts[taken.index(True)]
+    assert {await switch.acted(act, 50.0) for switch, act in zip(replicas, acts, strict=True) if act != first} == {
+        first.analysis_id
+    }
+    assert await replicas[0].acted(first, 50.0) == ""
