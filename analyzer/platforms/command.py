@@ -21,6 +21,9 @@ class Command:
     its environment: CANARY_TARGET (`command/web`), CANARY_NAME, CANARY_NAMESPACE, CANARY_ANALYSIS, CANARY_ACTION,
     CANARY_REASON, CANARY_FROM_REVISION and CANARY_TO_REVISION, and what `env` adds. Exit code 0 means taken back.
 
+    Receipts have the whole command, or without `shows_words` its program alone: the words may hold secrets of who set
+    it up, and receipts are for others.
+
     There is no history to ask: `revision` and `previous` name the two revisions, as far as the caller knows them.
 
     Raises:
@@ -36,9 +39,11 @@ class Command:
         previous: Revision | None = None,
         time_limit: float = 300.0,
         env: Mapping[str, str] | None = None,
+        shows_words: bool = True,
     ) -> None:
         self._target = target
         self._command = _split(rollback_command) if rollback_command else []
+        self._shown = tuple(self._command if shows_words else self._command[:1])
         self._revision = revision or Revision(number="new")
         self._previous = previous or Revision(number="previous")
         self._time_limit = time_limit
@@ -70,7 +75,7 @@ class Command:
                 command, time_limit=self._time_limit, env={**self._env, **_variables(intent)}, uninterrupted=True
             )
         except PlatformError as error:
-            return Receipt(ok=False, detail=f"{self._target} was not taken back: {error}", command=command)
+            return Receipt(ok=False, detail=f"{self._target} was not taken back: {error}", command=self._shown)
         if outcome.timed_out:
             how = f"did not end within {self._time_limit:g} s and was stopped"
         elif outcome.code < 0:
@@ -79,7 +84,7 @@ class Command:
             how = f"ended with exit code {outcome.code}"
         detail = f"{self._target} was {'' if outcome.ok else 'not '}taken back: {name} {how}"
         output = tail("\n".join(text.strip() for text in (outcome.stdout, outcome.stderr)))
-        return Receipt(ok=outcome.ok, detail=detail, command=command, output=output)
+        return Receipt(ok=outcome.ok, detail=detail, command=self._shown, output=output)
 
     async def settle(self, intent: Intent) -> Receipt | None:
         """Nobody can know: a command leaves no trace that is ours. It is not run twice."""
@@ -88,7 +93,7 @@ class Command:
             f"the analyzer was ended while {self._target} was being taken back, and nobody knows whether the command "
             "came to its end: look, and run it by hand if it did not"
         )
-        return Receipt(ok=False, detail=detail, command=tuple(self._command))
+        return Receipt(ok=False, detail=detail, command=self._shown)
 
 
 def _split(command: str) -> list[str]:

@@ -161,6 +161,7 @@ class Assembly:
                 revision=Revision(number=order.wanted.revision),
                 previous=Revision(number=order.wanted.previous),
                 time_limit=command.timeout,
+                shows_words=False,
             )
         settings = HelmSettings(
             program=str(order.helm) if order.helm else "helm",

@@ -159,3 +159,10 @@ def test_no_way_back_is_known_at_the_start(command: str, reason: str) -> None:
     deployment = asyncio.run(Command(WEB, command).look())
     assert (deployment.wanted, deployment.no_way_back) == (None, reason)
     assert not asyncio.run(Command(WEB, command).take_back(intent())).ok
+
+
+def test_the_words_of_somebody_elses_command_are_not_shown() -> None:
+    command = Command(WEB, "sh -c 'test s3cret = s3cret'", shows_words=False)
+    receipts = [asyncio.run(command.take_back(intent())), asyncio.run(command.settle(intent()))]
+    assert [receipt.command for receipt in receipts if receipt] == [("sh",), ("sh",)]
+    assert "s3cret" not in str(receipts)
