@@ -25,11 +25,18 @@ ROLLBACK = ["rollback", "web", "1", "--timeout=3s"]
 
 
 def history(revision: int, status: str, description: str, *, ago: float = 0.0) -> dict[str, object]:
-    """One answer of helm history; the revision was begun `ago` seconds before now."""
+    """One answer of helm history; the revision was begun `ago` seconds before it is used; see `answer`."""
+    return {"revision": revision, "status": status, "description": description, "ago": ago}
+
+
+def answer(entry: dict[str, object]) -> dict[str, object]:
+    """As helm gives it now: a test may run long after this file was read."""
+    ago = entry["ago"]
+    assert isinstance(ago, float | int)
     updated = datetime.fromtimestamp(time.time() - ago, UTC).isoformat()
-    entry = {"revision": revision, "status": status, "description": description, "updated": updated}
+    told = {name: value for name, value in entry.items() if name != "ago"} | {"updated": updated}
     argv = ["history", "web", "--max=1", "--output=json"]
-    return {"argv": argv, "code": 0, "stdout": json.dumps([entry]), "stderr": ""}
+    return {"argv": argv, "code": 0, "stdout": json.dumps([told]), "stderr": ""}
 
 
 UPGRADED = history(2, "deployed", "Upgrade complete")
@@ -38,8 +45,8 @@ DONE = history(3, "deployed", "Rollback to 1")
 
 
 def settle(fake: FakeHelm, *answers: dict[str, object]) -> Receipt | None:
-    for answer in answers:
-        fake.answer(answer)
+    for each in answers:
+        fake.answer(answer(each) if "ago" in each else each)
     fake.answer({"argv": ROLLBACK, "code": 0, "stdout": "Rollback was a success!", "stderr": ""})
     options = RollbackOptions(wait=False, timeout=3)
     return asyncio.run(Helm(WEB, HelmSettings(program=str(fake.path), rollback=options)).settle(INTENT))
@@ -97,7 +104,7 @@ def test_a_release_that_is_somewhere_else_now_is_left_alone(fake_helm: FakeHelm)
 
 def test_a_cluster_that_is_away_is_not_guessed_about(fake_helm: FakeHelm) -> None:
     answer = {
-        **UPGRADED,
+        **answer(UPGRADED),
         "code": 1,
         "stdout": "",
         "stderr": "Error: Kubernetes cluster unreachable: connection refused",
