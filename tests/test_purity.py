@@ -33,3 +33,9 @@ def test_tracked_files_name_no_machine_path() -> None:
         if file.is_file():
             text = file.read_bytes()
             assert not [word for word in words if word.encode() in text], file
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone: the second one would not be collected."""
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

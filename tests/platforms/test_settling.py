@@ -103,14 +103,14 @@ def test_a_release_that_is_somewhere_else_now_is_left_alone(fake_helm: FakeHelm)
 
 
 def test_a_cluster_that_is_away_is_not_guessed_about(fake_helm: FakeHelm) -> None:
-    answer = {
+    away = {
         **answer(UPGRADED),
         "code": 1,
         "stdout": "",
         "stderr": "Error: Kubernetes cluster unreachable: connection refused",
     }
     with pytest.raises(PlatformUnavailable):
-        settle(fake_helm, answer)
+        settle(fake_helm, away)
 
 
 def test_a_command_is_never_run_twice() -> None:
