@@ -30,6 +30,7 @@ test-pure: ## the tests that need neither Prometheus nor PostgreSQL
 
 faults: ## 200 kills, and outages in their full length (at most 12 minutes; FAULTS="-k name")
 	@scripts/setup python prometheus postgresql
+	@mkdir -p .cache
 	$(PYTEST) tests/faults --faults-full -n 4 --basetemp .cache/faults $(FAULTS)
 
 e2e: ## tests on a real control plane, Helm and Argo Rollouts (E2E="-k name"; the first time takes ten minutes)
