@@ -479,3 +479,23 @@ def test_a_server_that_says_too_many_requests_is_asked_less() -> None:
 
     with misbehaving(says(http(429, "slow down"))) as server:
         assert asyncio.run(asking(server.url)) == 4
+
+
+def test_it_waits_longer_for_a_server_that_answers_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "PATIENCE", 0.0)
+
+    @in_a_loop
+    async def test() -> None:
+        server = Server()
+        async with SharedClient(server, at_once=1) as shared:
+            shared._pace.lately = 100.0
+            first = soon(shared.view("a").instant("x", 1))
+            second = soon(shared.view("b").instant("y", 1))
+            await settled()
+            server.answer(0)
+            await first
+            await settled()
+            server.answer(1)
+            await second
+
+    test()

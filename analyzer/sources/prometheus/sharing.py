@@ -16,7 +16,9 @@ from analyzer.sources.prometheus.pace import Pace
 from analyzer.sources.prometheus.turns import Turn, Turns
 
 PATIENCE = 60.0
-"""Seconds that a question waits for its turn at most."""
+"""Seconds that a question waits for its turn at most, where the server answers fast."""
+ANSWERS = 8
+"""Answers of the present length for which it waits in any case: a slow server is not one that is away."""
 MOST_WAITING = 20_000
 """Questions that wait for their turns at most."""
 _OVERLOADED = frozenset({Absence.TIMEOUT.value, Absence.UNREACHABLE.value})
@@ -155,12 +157,13 @@ class SharedClient:
         return exchange.task.result()
 
     async def _exchange(self, question: Question, turn: Turn) -> Answer:
+        patience = max(PATIENCE, ANSWERS * self._pace.lately)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 await turn.comes()
         except TimeoutError:
             raise SourceUnavailable(
-                f"a question to Prometheus has waited {PATIENCE:g} s for its turn: too many are asked for what the "
+                f"a question to Prometheus has waited {patience:.3g} s for its turn: too many are asked for what the "
                 "server bears",
                 Absence.TIMEOUT.value,
             ) from None
