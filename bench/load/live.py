@@ -23,7 +23,7 @@ from tests.faults.serving import Server, serving, settings
 SERVICES, PODS = 50, 2
 SCRAPE_INTERVAL = 5.0
 STEPS = (10, 100, 1000)
-SETTLE, MEASURE = 25.0, 45.0
+SETTLE, MEASURE = 60.0, 45.0
 """Seconds for each step: until all have learned their past, and while it is measured."""
 AT_ONCE = 16
 LOOKED_AT = 30
