@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from analyzer.cli import flags
 from analyzer.cli.output import Output
 from analyzer.cli.server_access import OnInterrupt, Server
 from analyzer.cli.wrapping import WrapsHelm
@@ -32,160 +33,113 @@ class Scenario(StrEnum):
     NO_TRAFFIC = "no-traffic"
 
 
-_WHERE = "Where readings come from"
-_SIDES = "What is compared"
-_PLATFORM = "The platform"
-_SERVER = "Through a server"
-
-
 @app.command()
 def check(  # noqa: PLR0913 -- each is a flag of the command
     target: Annotated[
         str | None, typer.Argument(help="helm/RELEASE or command/NAME", metavar="TARGET", show_default=False)
     ] = None,
-    rules: Annotated[
-        str | None, typer.Option(help="a rule set file, or the name of a shipped one, such as http")
-    ] = None,
-    prometheus: Annotated[
-        str | None,
-        typer.Option(
-            help="URL of Prometheus or what answers its API", envvar="CANARY_PROMETHEUS", rich_help_panel=_WHERE
-        ),
-    ] = None,
-    bearer_token_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="file with a bearer token, read anew for each request (or CANARY_BEARER_TOKEN)", rich_help_panel=_WHERE
-        ),
-    ] = None,
-    username: Annotated[
-        str | None,
-        typer.Option(
-            help="for basic auth; the password comes from CANARY_PASSWORD",
-            envvar="CANARY_USERNAME",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(help="extra header, such as 'X-Scope-OrgID: team-web'; repeatable", rich_help_panel=_WHERE),
-    ] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="certificates to trust (PEM)", rich_help_panel=_WHERE)] = None,
-    cert_file: Annotated[Path | None, typer.Option(help="client certificate (PEM)", rich_help_panel=_WHERE)] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="key of the client certificate (PEM)", rich_help_panel=_WHERE)
-    ] = None,
+    rules: Annotated[str | None, typer.Option(help=flags.RULES_HELP)] = None,
+    prometheus: Annotated[str | None, flags.PROMETHEUS] = None,
+    bearer_token_file: flags.BearerTokenFile = None,
+    username: flags.Username = None,
+    header: flags.Header = None,
+    ca_file: flags.CaFile = None,
+    cert_file: flags.CertFile = None,
+    key_file: flags.KeyFile = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="do not verify the server's certificate", rich_help_panel=_WHERE)
+        bool, typer.Option("--insecure", help="do not verify the server's certificate", rich_help_panel=flags.WHERE)
     ] = False,
-    query_timeout: Annotated[str, typer.Option(help="for one query", rich_help_panel=_WHERE)] = "15s",
+    query_timeout: flags.QueryTimeout = "15s",
     scrape: Annotated[
         list[str] | None,
         typer.Option(
             help="without Prometheus: canary=URL or baseline=URL of a /metrics endpoint; repeatable",
-            rich_help_panel=_WHERE,
+            rich_help_panel=flags.WHERE,
         ),
     ] = None,
-    canary: Annotated[
-        str | None,
-        typer.Option(help="""matchers of the new revision's series: 'version="2"'""", rich_help_panel=_SIDES),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(help="""matchers of the previous revision's series: 'version="1"'""", rich_help_panel=_SIDES),
-    ] = None,
+    canary: flags.Canary = None,
+    baseline: flags.Baseline = None,
     since: Annotated[
         str | None,
         typer.Option(
             help="when the upgrade was: 2026-01-31T12:00:00Z, Unix seconds, or 5m (ago); default: from Helm, else now",
-            rich_help_panel=_SIDES,
+            rich_help_panel=flags.SIDES,
         ),
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE for a parameter of the rule set; repeatable")
-    ] = None,
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="namespace of the release", rich_help_panel=_PLATFORM)
-    ] = None,
-    kubeconfig: Annotated[Path | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
-    context: Annotated[
-        str | None, typer.Option("--context", "--kube-context", help="handed on to helm", rich_help_panel=_PLATFORM)
-    ] = None,
-    helm: Annotated[
-        Path | None,
-        typer.Option(
-            help="the helm program; default: the one on PATH", envvar="CANARY_HELM", rich_help_panel=_PLATFORM
-        ),
-    ] = None,
+    set_: flags.Parameters = None,
+    namespace: flags.Namespace = None,
+    kubeconfig: flags.Kubeconfig = None,
+    context: flags.Context = None,
+    helm: flags.Helm = None,
     revision: Annotated[
-        str | None, typer.Option(help="for command/NAME: what the new revision is called", rich_help_panel=_PLATFORM)
+        str | None,
+        typer.Option(help="for command/NAME: what the new revision is called", rich_help_panel=flags.PLATFORM),
     ] = None,
     previous: Annotated[
-        str | None, typer.Option(help="for command/NAME: what the previous one is called", rich_help_panel=_PLATFORM)
+        str | None,
+        typer.Option(help="for command/NAME: what the previous one is called", rich_help_panel=flags.PLATFORM),
     ] = None,
     rollback_command: Annotated[
         str | None,
-        typer.Option(help="for command/NAME: takes the release back; run without a shell", rich_help_panel=_PLATFORM),
-    ] = None,
-    to_revision: Annotated[
-        int | None,
         typer.Option(
-            min=1, help="for helm: go back to this revision, not the last good one", rich_help_panel=_PLATFORM
+            help="for command/NAME: takes the release back; run without a shell", rich_help_panel=flags.PLATFORM
         ),
     ] = None,
-    rollback_timeout: Annotated[str, typer.Option(help="for the way back", rich_help_panel=_PLATFORM)] = "5m",
+    to_revision: flags.ToRevision = None,
+    rollback_timeout: Annotated[str, typer.Option(help="for the way back", rich_help_panel=flags.PLATFORM)] = "5m",
     no_hooks: Annotated[
-        bool, typer.Option("--no-hooks", help="for helm: roll back without running hooks", rich_help_panel=_PLATFORM)
+        bool,
+        typer.Option("--no-hooks", help="for helm: roll back without running hooks", rich_help_panel=flags.PLATFORM),
     ] = False,
     force_conflicts: Annotated[
         bool,
         typer.Option(
             "--force-conflicts",
             help="for Helm 4: override fields that others own, such as an autoscaler's replicas",
-            rich_help_panel=_PLATFORM,
+            rich_help_panel=flags.PLATFORM,
         ),
     ] = False,
     history_max: Annotated[
         int | None,
-        typer.Option(min=0, help="for helm: how many revisions a rollback leaves", rich_help_panel=_PLATFORM),
+        typer.Option(min=0, help="for helm: how many revisions a rollback leaves", rich_help_panel=flags.PLATFORM),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="judge, and say what would be done; never act")] = False,
-    record: Annotated[
-        Path | None, typer.Option(help="write all that was seen and done into this file, for canary replay")
-    ] = None,
+    record: flags.Record = None,
     output: Annotated[
         Output | None, typer.Option("--output", "-o", help="form of the report on standard output [default: text]")
     ] = None,
-    output_file: Annotated[Path | None, typer.Option(help="write the report into this file instead")] = None,
+    output_file: flags.ReportFile = None,
     server: Annotated[
-        str | None, typer.Option(help="URL of canary serve: the analysis runs there", rich_help_panel=_SERVER)
+        str | None, typer.Option(help="URL of canary serve: the analysis runs there", rich_help_panel=flags.SERVER)
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="file with the server's token (or CANARY_TOKEN)", rich_help_panel=_SERVER)
+        Path | None, typer.Option(help="file with the server's token (or CANARY_TOKEN)", rich_help_panel=flags.SERVER)
     ] = None,
     connection: Annotated[
         str | None,
         typer.Option(
-            help="which of the server's connections to Prometheus [default: default]", rich_help_panel=_SERVER
+            help="which of the server's connections to Prometheus [default: default]", rich_help_panel=flags.SERVER
         ),
     ] = None,
     attach: Annotated[
         str | None,
-        typer.Option(help="follow the analysis with this id instead of starting one", rich_help_panel=_SERVER),
+        typer.Option(help="follow the analysis with this id instead of starting one", rich_help_panel=flags.SERVER),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="starts one analysis however often it is given [default: random]", rich_help_panel=_SERVER),
+        typer.Option(
+            help="starts one analysis however often it is given [default: random]", rich_help_panel=flags.SERVER
+        ),
     ] = None,
     on_interrupt: Annotated[
         OnInterrupt | None,
         typer.Option(
             help="on Ctrl-C or SIGTERM: cancel the analysis, or let it go on [default: cancel; with --attach detach]",
-            rich_help_panel=_SERVER,
+            rich_help_panel=flags.SERVER,
         ),
     ] = None,
     server_patience: Annotated[
-        str, typer.Option(help="how long the server may be away in one go", rich_help_panel=_SERVER)
+        str, typer.Option(help="how long the server may be away in one go", rich_help_panel=flags.SERVER)
     ] = "5m",
 ) -> int:
     """Analyse a new revision: read, judge, and take it back when it is worse.
@@ -239,76 +193,40 @@ def upgrade(  # noqa: PLR0913 -- each is a flag of the command
     context: typer.Context,
     release: Annotated[str, typer.Argument(help="the release")],
     chart: Annotated[str, typer.Argument(help="the chart")],
-    rules: Annotated[str, typer.Option(help="a rule set file, or the name of a shipped one, such as http")],
-    prometheus: Annotated[
-        str,
-        typer.Option(
-            help="URL of Prometheus or what answers its API", envvar="CANARY_PROMETHEUS", rich_help_panel=_WHERE
-        ),
-    ],
-    bearer_token_file: Annotated[
-        Path | None, typer.Option(help="file with a bearer token (or CANARY_BEARER_TOKEN)", rich_help_panel=_WHERE)
-    ] = None,
-    prometheus_username: Annotated[
-        str | None,
-        typer.Option(
-            help="for basic auth; the password comes from CANARY_PASSWORD",
-            envvar="CANARY_USERNAME",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(help="extra header, such as 'X-Scope-OrgID: team-web'; repeatable", rich_help_panel=_WHERE),
-    ] = None,
-    prometheus_ca_file: Annotated[
-        Path | None, typer.Option(help="certificates to trust (PEM)", rich_help_panel=_WHERE)
-    ] = None,
-    prometheus_cert_file: Annotated[
-        Path | None, typer.Option(help="client certificate (PEM)", rich_help_panel=_WHERE)
-    ] = None,
-    prometheus_key_file: Annotated[
-        Path | None, typer.Option(help="key of the client certificate (PEM)", rich_help_panel=_WHERE)
-    ] = None,
+    rules: Annotated[str, typer.Option(help=flags.RULES_HELP)],
+    prometheus: Annotated[str, flags.PROMETHEUS],
+    bearer_token_file: flags.BearerTokenFile = None,
+    prometheus_username: flags.Username = None,
+    header: flags.Header = None,
+    prometheus_ca_file: flags.CaFile = None,
+    prometheus_cert_file: flags.CertFile = None,
+    prometheus_key_file: flags.KeyFile = None,
     prometheus_insecure: Annotated[
         bool,
-        typer.Option("--prometheus-insecure", help="do not verify the server's certificate", rich_help_panel=_WHERE),
+        typer.Option(
+            "--prometheus-insecure", help="do not verify the server's certificate", rich_help_panel=flags.WHERE
+        ),
     ] = False,
-    query_timeout: Annotated[str, typer.Option(help="for one query", rich_help_panel=_WHERE)] = "15s",
-    canary: Annotated[
-        str | None, typer.Option(help="matchers of the new revision's series", rich_help_panel=_SIDES)
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="matchers of the previous revision's series", rich_help_panel=_SIDES)
-    ] = None,
+    query_timeout: flags.QueryTimeout = "15s",
+    canary: flags.Canary = None,
+    baseline: flags.Baseline = None,
     parameter: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for a parameter of the rule set; repeatable")
     ] = None,
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="namespace of the release", rich_help_panel=_PLATFORM)
-    ] = None,
-    kubeconfig: Annotated[Path | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
-    kube_context: Annotated[str | None, typer.Option(help="handed on to helm", rich_help_panel=_PLATFORM)] = None,
-    helm: Annotated[
-        Path | None,
-        typer.Option(
-            help="the helm program; default: the one on PATH", envvar="CANARY_HELM", rich_help_panel=_PLATFORM
-        ),
-    ] = None,
-    to_revision: Annotated[
-        int | None, typer.Option(min=1, help="go back to this revision, not the last good one")
-    ] = None,
+    namespace: flags.Namespace = None,
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
+    helm: flags.Helm = None,
+    to_revision: flags.ToRevision = None,
     values: Annotated[
-        list[str] | None, typer.Option("--values", "-f", help="handed on to helm", rich_help_panel=_PLATFORM)
+        list[str] | None, typer.Option("--values", "-f", help="handed on to helm", rich_help_panel=flags.PLATFORM)
     ] = None,
     no_action: Annotated[
         bool, typer.Option("--no-action", help="upgrade and judge; say what would be done, and do not take back")
     ] = False,
-    record: Annotated[
-        Path | None, typer.Option(help="write all that was seen and done into this file, for canary replay")
-    ] = None,
-    report: Annotated[Output | None, typer.Option(help="form of the report on standard output [default: text]")] = None,
-    report_file: Annotated[Path | None, typer.Option(help="write the report into this file instead")] = None,
+    record: flags.Record = None,
+    report: flags.Report = None,
+    report_file: flags.ReportFile = None,
 ) -> int:
     """Upgrade a Helm release, analyse the new revision, and take it back when it is worse or does not get ready.
 
@@ -389,13 +307,6 @@ def lint(
     return command.run(files, tuple(set_ or ()))
 
 
-_Release = Annotated[str, typer.Argument(help="the Helm release", metavar="RELEASE")]
-_Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="namespace of the release")]
-_Kubeconfig = Annotated[Path | None, typer.Option(help="which cluster; handed on to helm")]
-_Context = Annotated[str | None, typer.Option("--context", "--kube-context", help="of the kubeconfig")]
-_Helm = Annotated[Path | None, typer.Option(help="the helm program; default: the one on PATH", envvar="CANARY_HELM")]
-
-
 class HistoryForm(StrEnum):
     """The forms that a history can take."""
 
@@ -405,11 +316,11 @@ class HistoryForm(StrEnum):
 
 @app.command()
 def history(
-    release: _Release,
-    namespace: _Namespace = None,
-    kubeconfig: _Kubeconfig = None,
-    context: _Context = None,
-    helm: _Helm = None,
+    release: flags.Release,
+    namespace: flags.Namespace = None,
+    kubeconfig: flags.Kubeconfig = None,
+    context: flags.Context = None,
+    helm: flags.Helm = None,
     output: Annotated[HistoryForm, typer.Option("--output", "-o", help="form on standard output")] = HistoryForm.TEXT,
 ) -> int:
     """Show Helm's history with the verdicts beside it, and what makes upgrades of this release go wrong."""
@@ -428,17 +339,17 @@ class Mode(StrEnum):
 
 @app.command()
 def rbac(
-    release: _Release,
-    namespace: _Namespace = None,
+    release: flags.Release,
+    namespace: flags.Namespace = None,
     service_account: Annotated[
         str, typer.Option(help="who gets the rights: NAME in the release's namespace, or NAMESPACE/NAME")
     ] = "canary-analyzer",
     mode: Annotated[
         Mode, typer.Option(help="observe only reads; enforce keeps verdicts and rolls back")
     ] = Mode.ENFORCE,
-    kubeconfig: _Kubeconfig = None,
-    context: _Context = None,
-    helm: _Helm = None,
+    kubeconfig: flags.Kubeconfig = None,
+    context: flags.Context = None,
+    helm: flags.Helm = None,
 ) -> int:
     """Write the Role that the analyzer needs for a release: canary rbac web | kubectl apply -f -"""
     from analyzer.cli import rbac as command

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +90,6 @@ class Bed:
     def start(self, program: str) -> None:
         """Return when it is ready; nothing happens if it runs. StartError with the end of its log if it does not."""
         ask(self.folder, f"start {program}")
-
-    @cached_property
-    def has_kubelet(self) -> bool:
-        """Whether pods are run here."""
-        return bool(json.loads(self.kubectl("get", "nodes", "--output=json"))["items"])
 
     def tools(self, helm: int) -> Path:
         """A folder for PATH, in which `helm` is Helm 3 or 4, beside `kubectl` and the plugin of Argo Rollouts."""

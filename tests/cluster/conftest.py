@@ -34,7 +34,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def bed() -> Bed:
     if ENVIRONMENT not in os.environ:
-        pytest.skip("needs the test bed around it: make e2e")
+        pytest.fail("needs the test bed around it: make e2e")
     return Bed.attach()
 
 

@@ -77,15 +77,14 @@ def running(namespace: Namespace, selector: str = "app=web") -> list[str]:
     return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
 
 
-def test_a_deployment_gets_a_replica_set_and_ready_pods(bed: Bed, namespace: Namespace) -> None:
+def test_a_deployment_gets_a_replica_set_and_ready_pods(namespace: Namespace) -> None:
     namespace.apply(DEPLOYMENT)
     namespace.until(lambda: len(namespace.list("pods", "app=web")) == 2, "two pods")
     (replica_set,) = namespace.list("replicasets", "app=web")
     (pod, _) = namespace.list("pods", "app=web")
     assert pod["metadata"]["ownerReferences"][0]["uid"] == replica_set["metadata"]["uid"]
-    if bed.has_kubelet:
-        namespace.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-        assert namespace.get("deployment", "web")["status"]["readyReplicas"] == 2
+    namespace.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert namespace.get("deployment", "web")["status"]["readyReplicas"] == 2
 
 
 def test_deleting_the_owner_deletes_what_it_owns(namespace: Namespace) -> None:
@@ -180,9 +179,7 @@ def pid_of(program: Path) -> int:
     return 0
 
 
-def test_prometheus_finds_pods_and_keeps_its_data(bed: Bed, namespace: Namespace) -> None:
-    if not bed.has_kubelet:
-        pytest.skip("no kubelet, no pods to scrape")
+def test_prometheus_finds_pods_and_keeps_its_data(namespace: Namespace) -> None:
     namespace.apply(DEPLOYMENT)
     namespace.until(lambda: len(running(namespace)) == 2, "two running pods")
     with namespace.prometheus(scrape=0.5) as prometheus:
@@ -199,9 +196,7 @@ def test_prometheus_finds_pods_and_keeps_its_data(bed: Bed, namespace: Namespace
         assert len(prometheus.query("up == 1", at=before)) == 2
 
 
-def test_prometheus_leaves_other_pods_alone(bed: Bed, namespace: Namespace) -> None:
-    if not bed.has_kubelet:
-        pytest.skip("no kubelet, no pods to scrape")
+def test_prometheus_leaves_other_pods_alone(namespace: Namespace) -> None:
     namespace.apply(DEPLOYMENT.replace("name: http", "name: other").replace("name: web}", "name: unnamed}"))
     annotated = "metadata:\n      annotations: {prometheus.io/scrape: 'true'}\n      labels: {app: web"
     namespace.apply(
@@ -229,8 +224,6 @@ def test_argo_rollouts_reconciles_a_rollout(bed: Bed, namespace: Namespace) -> N
     bed.start("argo-rollouts")
     namespace.apply(ROLLOUT)
     namespace.until(lambda: len(namespace.list("pods", "app=web")) == 2, "two pods")
-    if not bed.has_kubelet:
-        return
     namespace.until(lambda: namespace.get("rollout", "web")["status"].get("phase") == "Healthy", "a healthy Rollout")
     namespace.apply(ROLLOUT.replace("web:good", "web:good-b"))
     namespace.until(lambda: namespace.get("rollout", "web")["status"].get("phase") == "Paused", "the pause at 50 %")
