@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from analyzer.engine.guards import hold
 from analyzer.engine.ports import Ports
-from analyzer.errors import CanaryError, PlatformUnavailable
+from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable
 from analyzer.model.event import Acted, Decided, Held, Intended
 from analyzer.model.plan import Plan
 from analyzer.model.report import Guard
@@ -64,9 +64,9 @@ async def _look(ports: Ports) -> Deployment | str:
 
 
 async def _take_back(intent: Intent, ports: Ports) -> Receipt:
-    # Here and not before: others may have had their turn since the intent was kept, or the process stood still.
-    ports.permission.confirm()
     try:
-        return await ports.platform.take_back(intent)
+        return await ports.platform.take_back(intent, ports.permission.confirm)
+    except LeaseLost:
+        raise
     except CanaryError as error:
         return Receipt(ok=False, detail=str(error))

@@ -9,7 +9,7 @@ from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Cursor, History, Reading, Window
 from analyzer.model.report import Report
 from analyzer.model.ruleset import Metric
-from analyzer.model.target import Deployment, Intent, Receipt
+from analyzer.model.target import Confirm, Deployment, Intent, Receipt, at_any_time
 
 
 class Clock(Protocol):
@@ -73,17 +73,22 @@ class Platform(Protocol):
         """
         ...
 
-    async def take_back(self, intent: Intent) -> Receipt:
-        """Do it, and say what came of it. A failed attempt is a receipt that says so, not an exception."""
+    async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
+        """Do it, and say what came of it. A failed attempt is a receipt that says so, not an exception.
+
+        Raises:
+            LeaseLost: it was not done, for `confirm`, asked right before, did not allow it.
+        """
         ...
 
-    async def settle(self, intent: Intent) -> Receipt | None:
+    async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of an act that was begun by a process that is no more; None if it never came to be.
 
         An act that was cut off is finished. One of which nothing can be known is a receipt that says so.
 
         Raises:
             PlatformUnavailable: it cannot be asked now.
+            LeaseLost: it was not finished, as for `take_back`.
         """
         ...
 
@@ -111,8 +116,8 @@ class Permission(Protocol):
         """Why this act is not allowed now, a sentence; empty: it is."""
         ...
 
-    def confirm(self) -> None:
-        """Asked right before the act, when its intent is kept.
+    def confirm(self) -> float:
+        """Asked right before the act, when its intent is kept: a `Confirm`.
 
         Raises:
             LeaseLost: the analysis is another process' now.
@@ -127,8 +132,9 @@ class Always:
         """Never."""
         return ""
 
-    def confirm(self) -> None:
+    def confirm(self) -> float:
         """Always."""
+        return at_any_time()
 
 
 @dataclass

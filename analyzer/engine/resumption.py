@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analyzer.concurrency import together
 from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.ports import Ports
-from analyzer.errors import CanaryError, PlatformUnavailable, RecordError, SourceError
+from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable, RecordError, SourceError
 from analyzer.model.event import Acted, Event, HistoryRead, Planned
 from analyzer.model.plan import Query
 
@@ -54,10 +54,12 @@ async def settle(analysis: Analysis, ports: Ports) -> Acted | None:
     assert analysis.intended is not None
     while True:
         try:
-            receipt = await ports.platform.settle(analysis.intended.intent)
+            receipt = await ports.platform.settle(analysis.intended.intent, ports.permission.confirm)
         except PlatformUnavailable:
             await ports.clock.sleep(PAUSE)
             continue
+        except LeaseLost:
+            raise
         except CanaryError as error:
             raise RecordError(f"what became of the act that was begun cannot be found out: {error}") from error
         return None if receipt is None else Acted(at=ports.clock.now(), receipt=receipt)

@@ -1,9 +1,19 @@
 """What is deployed: targets, their revisions, and the way back."""
 
+import math
+from collections.abc import Callable
 from enum import StrEnum
 
 from analyzer.model.base import Model
 from analyzer.model.guard import Obstacle
+
+Confirm = Callable[[], float]
+"""Asked right before an act: before which moment of `time.monotonic()` it may be begun. LeaseLost: not at all."""
+
+
+def at_any_time() -> float:
+    """The `Confirm` of who need not share the right to act."""
+    return math.inf
 
 
 class PlatformKind(StrEnum):

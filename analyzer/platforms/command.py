@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 
 from analyzer.errors import PlatformError, UsageError
-from analyzer.model.target import Deployment, Intent, Receipt, Revision, Target
+from analyzer.model.target import Confirm, Deployment, Intent, Receipt, Revision, Target, at_any_time
 from analyzer.platforms.program import run, tail
 
 _SHELL_ONLY = re.compile(r"^[();<>|&]+$|\$[\w{(]|`")
@@ -64,7 +64,7 @@ class Command:
             history=(self._previous, self._revision),
         )
 
-    async def take_back(self, intent: Intent) -> Receipt:
+    async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
         """Run the command. A failed attempt is a receipt that says so. When cancelled, it first comes to its end."""
         if not self._command:
             return Receipt(ok=False, detail=f"no command was given that takes {self._target} back")
@@ -72,7 +72,11 @@ class Command:
         name = shlex.quote(command[0])
         try:
             outcome = await run(
-                command, time_limit=self._time_limit, env={**self._env, **_variables(intent)}, uninterrupted=True
+                command,
+                time_limit=self._time_limit,
+                env={**self._env, **_variables(intent)},
+                uninterrupted=True,
+                confirm=confirm,
             )
         except PlatformError as error:
             return Receipt(ok=False, detail=f"{self._target} was not taken back: {error}", command=self._shown)
@@ -86,9 +90,9 @@ class Command:
         output = tail("\n".join(text.strip() for text in (outcome.stdout, outcome.stderr)))
         return Receipt(ok=outcome.ok, detail=detail, command=self._shown, output=output)
 
-    async def settle(self, intent: Intent) -> Receipt | None:
+    async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
         """Nobody can know: a command leaves no trace that is ours. It is not run twice."""
-        _ = intent
+        _ = intent, confirm
         detail = (
             f"the analyzer was ended while {self._target} was being taken back, and nobody knows whether the command "
             "came to its end: look, and run it by hand if it did not"

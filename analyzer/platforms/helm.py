@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 from analyzer.errors import NoRelease, PlatformForbidden, PlatformUnavailable
 from analyzer.model.reading import Absence, Missing, Pods
 from analyzer.model.report import Verdict
-from analyzer.model.target import Deployment, Intent, PodSides, Receipt, Revision, Target
+from analyzer.model.target import Confirm, Deployment, Intent, PodSides, Receipt, Revision, Target, at_any_time
 from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.helm_history import (
     IN_PROGRESS,
@@ -229,17 +229,17 @@ class Helm:
         why = absent(groups) or foreign(groups)
         return _Found(why=why, untouched=bool(groups) and not why)
 
-    async def take_back(self, intent: Intent) -> Receipt:
+    async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
         """Roll back to the intent's revision, then look whether Helm has just that; see the port."""
-        return await self._way_back.take_back(intent)
+        return await self._way_back.take_back(intent, confirm)
 
-    async def settle(self, intent: Intent) -> Receipt | None:
+    async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
         """What became of a rollback that was begun by a process that is no more; see the port.
 
         Raises:
             PlatformError: helm cannot be asked; PlatformUnavailable when asking again may help.
         """
-        return await self._way_back.settle(intent)
+        return await self._way_back.settle(intent, confirm)
 
     async def _manifest(self, entry: Entry) -> str:
         if (kept := self._manifests.get(_key(entry))) is not None:

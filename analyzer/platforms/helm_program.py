@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from analyzer.errors import PlatformError, PlatformUnavailable, UsageError
-from analyzer.model.target import Target
+from analyzer.model.target import Confirm, Target
 from analyzer.platforms.helm_complaint import complaint, quote
 from analyzer.platforms.helm_history import Entry, parse_history
 from analyzer.platforms.program import OUTPUT_LIMIT, Outcome, run
@@ -178,18 +178,21 @@ class HelmProgram:
         *,
         time_limit: float | None = None,
         uninterrupted: bool = False,
+        confirm: Confirm | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Run helm with these words, and another environment than its own if one is given.
 
         Raises:
             PlatformError: it cannot be started.
+            LeaseLost: `confirm` did not allow it; see `program.run`.
         """
         return await run(
             self.command(arguments),
             time_limit=self.settings.read_limit if time_limit is None else time_limit,
             env=self.env if env is None else env,
             uninterrupted=uninterrupted,
+            confirm=confirm,
         )
 
     def command(self, arguments: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from analyzer.errors import PlatformError
-from analyzer.model.target import Intent, Receipt
+from analyzer.model.target import Confirm, Intent, Receipt
 from analyzer.platforms.helm_complaint import complaint, is_outage
 from analyzer.platforms.helm_history import Entry, rolled_back_to
 from analyzer.platforms.helm_program import HelmProgram
@@ -23,10 +23,10 @@ class HelmRollback:
     def __init__(self, helm: HelmProgram) -> None:
         self._helm = helm
 
-    async def take_back(self, intent: Intent) -> Receipt:
+    async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
         """Roll back to the intent's revision, then look whether Helm has just that.
 
-        A failed attempt is a receipt that says so. When cancelled, it first comes to its end.
+        A failed attempt is a receipt that says so. When cancelled, it first comes to its end; see the port.
         """
         if intent.to_revision is None:
             return Receipt(ok=False, detail=f"release {self._helm.release} was not rolled back: no revision was given")
@@ -36,7 +36,7 @@ class HelmRollback:
             await self._helm.version()
             arguments = await self._helm.rollback_command(int(number))
             command = tuple(self._helm.command(arguments))
-            outcome = await self._roll_back(arguments, intent)
+            outcome = await self._roll_back(arguments, intent, confirm)
         except PlatformError as error:
             return Receipt(
                 ok=False, detail=f"release {self._helm.release} was not rolled back: {error}", command=command
@@ -49,7 +49,7 @@ class HelmRollback:
         output = tail("\n".join(text.strip() for text in (outcome.stdout, outcome.stderr)))
         return Receipt(ok=ok, detail=detail, command=command, output=output)
 
-    async def settle(self, intent: Intent) -> Receipt | None:
+    async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of a rollback that was begun by a process that is no more; see the port.
 
         Helm goes on when we are killed: its rollback is waited for, as long as it can live. One that was killed as well
@@ -64,12 +64,12 @@ class HelmRollback:
         if str(newest.revision) == intent.from_revision.number:
             return None
         if newest.status == _UNDER_WAY:
-            return await self.take_back(intent)
+            return await self.take_back(intent, confirm)
         if newest.status == "deployed" and str(rolled_back_to(newest)) == intent.to_revision.number:
             ok, detail = await self._verified(intent.to_revision.number)
             return Receipt(ok=ok, detail=detail)
         if newest.status == "failed" and rolled_back_to(newest) is not None:
-            return await self.take_back(intent)
+            return await self.take_back(intent, confirm)
         return Receipt(
             ok=False,
             detail=f"the rollback to revision {intent.to_revision.number} was begun, and the newest revision is now "
@@ -87,14 +87,14 @@ class HelmRollback:
             await asyncio.sleep(pause)
         return newest
 
-    async def _roll_back(self, arguments: Sequence[str], intent: Intent) -> Outcome:
+    async def _roll_back(self, arguments: Sequence[str], intent: Intent, confirm: Confirm) -> Outcome:
         """Once more if helm was killed on its way, or lost the API server: what it has left serves neither revision
         whole."""
         limit = self._helm.settings.rollback.time_limit
-        outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True)
+        outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True, confirm=confirm)
         killed = outcome.code < 0 and not outcome.timed_out
         if killed or (is_outage(outcome) and await self._is_left(intent)):
-            outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True)
+            outcome = await self._helm.run(arguments, time_limit=limit, uninterrupted=True, confirm=confirm)
         return outcome
 
     async def _is_left(self, intent: Intent) -> bool:

@@ -5,13 +5,16 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from analyzer.errors import PlatformError
+from analyzer.errors import LeaseLost, PlatformError
+from analyzer.model.target import Confirm
+from analyzer.platforms import starter
 
 OUTPUT_LIMIT = 64 * 2**20  # bytes of each stream
 _KEPT_TAIL = 64 * 2**10  # bytes that are kept of what is dropped
@@ -66,7 +69,12 @@ class _Output:
 
 
 async def run(
-    command: Sequence[str], *, time_limit: float, env: Mapping[str, str] | None = None, uninterrupted: bool = False
+    command: Sequence[str],
+    *,
+    time_limit: float,
+    env: Mapping[str, str] | None = None,
+    uninterrupted: bool = False,
+    confirm: Confirm | None = None,
 ) -> Outcome:
     """Run a program without a shell and without input, and wait for its end, at most `time_limit` seconds.
 
@@ -74,37 +82,61 @@ async def run(
     group gets SIGTERM, then SIGKILL. `env` replaces the environment.
 
     When this coroutine is cancelled, the program is killed. With `uninterrupted` the cancellation waits until the
-    program has ended: an act that changes something is never cut in half.
+    program has ended: an act that changes something is never cut in half. With `confirm` it is begun only while that
+    allows it, however long this process stands still after it has asked.
 
     Raises:
         PlatformError: the program cannot be started; the sentence says why.
+        LeaseLost: it was not begun, for it may not be, or not any more.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as told:
         outputs = (_Output(out), _Output(err))
-        process = _start(command, env, out, err)
+        if confirm is None:
+            process = _start(command, env, out, err)
+        else:
+            words = [sys.executable, "-I", "-S", starter.__file__, repr(confirm()), str(told.fileno()), *command]
+            process = _start(words, env, out, err, told.fileno())
         timed_out = await _wait(process, time_limit, outputs, uninterrupted=uninterrupted)
+        if why := os.pread(told.fileno(), _KEPT_TAIL, 0).decode():
+            raise _not_begun(command[0], why)
         stdout, stderr = (output.text() for output in outputs)
         cut = any(output.cut for output in outputs)
         return Outcome(tuple(command), process.returncode, stdout, stderr, timed_out=timed_out, cut=cut)
 
 
 def _start(
-    command: Sequence[str], env: Mapping[str, str] | None, out: IO[bytes], err: IO[bytes]
+    command: Sequence[str], env: Mapping[str, str] | None, out: IO[bytes], err: IO[bytes], *kept_open: int
 ) -> subprocess.Popen[bytes]:
     # Not asyncio's subprocess: its transport kills the program when the event loop closes.
     try:
         return subprocess.Popen(  # noqa: S603 -- no shell; what is run is what the user configured
-            list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=env,
+            start_new_session=True,
+            pass_fds=kept_open,
         )
-    except FileNotFoundError:
-        raise PlatformError(f"there is no program {command[0]!r}: install it, or correct its path") from None
-    except PermissionError:
-        raise PlatformError(
-            f"{command[0]!r} may not be executed: it is no program file, or lacks the right (chmod +x)"
-        ) from None
-    except (OSError, ValueError) as error:  # another machine's binary, a text without #!, a NUL byte, too long
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise PlatformError(f"{command[0]!r} cannot be started: {reason}") from None
+    except (OSError, ValueError) as error:
+        raise _not_started(command[0], error) from None
+
+
+def _not_begun(program: str, why: str) -> PlatformError | LeaseLost:
+    """What the starter has told."""
+    if why == starter.TOO_LATE:
+        return LeaseLost(f"{program} was not begun: the right to do so was over in that moment")
+    return _not_started(program, OSError(int(why), os.strerror(int(why))))
+
+
+def _not_started(program: str, error: Exception) -> PlatformError:
+    if isinstance(error, FileNotFoundError):
+        return PlatformError(f"there is no program {program!r}: install it, or correct its path")
+    if isinstance(error, PermissionError):
+        return PlatformError(f"{program!r} may not be executed: it is no program file, or lacks the right (chmod +x)")
+    # Another machine's binary, a text without #!, a NUL byte, too long.
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return PlatformError(f"{program!r} cannot be started: {reason}")
 
 
 async def _wait(

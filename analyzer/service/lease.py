@@ -24,13 +24,15 @@ class Lease:
         self._margin = MARGIN * length
         self._now = now
 
-    def confirm(self) -> None:
-        """Right before something that cannot be taken back.
+    def confirm(self) -> float:
+        """Right before something that cannot be taken back: before which moment of that clock it is to be begun.
 
         Raises:
             LeaseLost: it is over, or will be in a moment.
         """
-        if self._now() >= self.until - self._margin:
+        last = self.until - self._margin
+        if self._now() >= last:
             raise LeaseLost(
                 f"analysis {self.id}: the lease {self.number} is over: the database was not reached in time"
             )
+        return last

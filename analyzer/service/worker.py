@@ -305,6 +305,6 @@ class _Permission:
             self._lease.id, target.namespace, str(target), intent.kind.value, ordered_at=self._ordered_at
         )
 
-    def confirm(self) -> None:
+    def confirm(self) -> float:
         """See the port."""
-        self._lease.confirm()
+        return self._lease.confirm()

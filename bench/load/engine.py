@@ -15,7 +15,7 @@ from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Buckets, Cursor, Events, History, Level, Reading, Side, Window
 from analyzer.model.report import Report
 from analyzer.model.ruleset import HistogramMetric, Metric, RatioMetric, RuleSet
-from analyzer.model.target import Deployment, Intent, PlatformKind, Receipt, Revision, Target
+from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, Receipt, Revision, Target
 from bench.load.order import INTERVAL, rule_set
 from bench.load.process import taken
 
@@ -106,11 +106,11 @@ class Stub:
     async def look(self) -> Deployment:
         return self.deployment
 
-    async def take_back(self, intent: Intent) -> Receipt:
-        raise AssertionError(intent)
+    async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
+        raise AssertionError(intent, confirm)
 
-    async def settle(self, intent: Intent) -> Receipt | None:
-        raise AssertionError(intent)
+    async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
+        raise AssertionError(intent, confirm)
 
     async def append(self, event: Event) -> None:
         """Forgotten."""

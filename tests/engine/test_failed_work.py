@@ -8,7 +8,7 @@ from analyzer.engine.runner import Runner
 from analyzer.errors import LeaseLost
 from analyzer.model.event import Acted, Decided, Ended
 from analyzer.model.report import Verdict
-from analyzer.model.target import Intent, Receipt
+from analyzer.model.target import Confirm, Intent, Receipt
 from tests.engine.world import World, rates
 
 
@@ -41,8 +41,8 @@ def test_a_bad_release_is_taken_back_by_who_comes_after(error: Exception) -> Non
     assert kinds.count(Acted) == kinds.count(Ended) == kinds.count(Decided) == 1
 
 
-def test_nobody_has_a_turn_between_the_last_question_and_the_act() -> None:
-    """A process that stands still in between would act late: the act follows in the same step of the loop."""
+def test_the_last_question_is_handed_to_the_act() -> None:
+    """A process that stands still in between would act late: it is for the act to ask, in its last moment."""
     world = World(rates(0.2))
     runner = world.runner()
     turns: list[str] = []
@@ -52,14 +52,15 @@ def test_nobody_has_a_turn_between_the_last_question_and_the_act() -> None:
         async def withheld(self, intent: Intent) -> str:  # noqa: ARG002 -- the port's
             return ""
 
-        def confirm(self) -> None:
-            asyncio.get_running_loop().call_soon(turns.append, "another's")
+        def confirm(self) -> float:
+            turns.append("confirmed")
+            return 0.0
 
-    async def noting(intent: Intent) -> Receipt:
+    async def noting(intent: Intent, confirm: Confirm) -> Receipt:
         turns.append("act")
-        return await take_back(intent)
+        return await take_back(intent, confirm)
 
     runner._ports.permission = Confirming()
     world.platform.take_back = noting  # type: ignore[method-assign]
     asyncio.run(runner.run())
-    assert turns == ["act", "another's"]
+    assert turns == ["act", "confirmed"]

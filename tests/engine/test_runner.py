@@ -355,10 +355,10 @@ class TestStopping:
             stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             take_back = world.platform.take_back
 
-            async def slowly(intent: object) -> Receipt:
+            async def slowly(intent: object, confirm: object) -> Receipt:
                 stop.set_result("SIGINT")
                 await asyncio.sleep(0.05)
-                return await take_back(intent)  # type: ignore[arg-type] # handed on as it is
+                return await take_back(intent, confirm)  # type: ignore[arg-type] # handed on as it is
 
             world.platform.take_back = slowly  # type: ignore[method-assign,assignment] # as above
             return await world.runner().run(stop)

@@ -13,7 +13,7 @@ from analyzer.model.plan import Query, SideMatchers
 from analyzer.model.reading import Cursor, Events, History, Reading, Side, Window
 from analyzer.model.report import Report
 from analyzer.model.ruleset import Comparison, Metric, RuleSet
-from analyzer.model.target import Deployment, Intent, PlatformKind, Receipt, Revision, Target
+from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, Receipt, Revision, Target
 
 START = 1_800_000_000.0
 TARGET = Target(kind=PlatformKind.HELM, name="web", namespace="prod")
@@ -151,13 +151,14 @@ class Platform:
 
     settled: Receipt | CanaryError | None = None
 
-    async def settle(self, intent: Intent) -> Receipt | None:  # noqa: ARG002 -- the port's
+    async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:  # noqa: ARG002 -- the port's
         if isinstance(self.settled, CanaryError):
             error, self.settled = self.settled, None
             raise error
         return self.settled
 
-    async def take_back(self, intent: Intent) -> Receipt:
+    async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
+        confirm()
         self.intents.append(intent)
         self.on_act()
         if isinstance(self.receipt, CanaryError):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.errors import PlatformError
+from analyzer.errors import LeaseLost, PlatformError
+from analyzer.model.target import Confirm, at_any_time
 from analyzer.platforms import program
 from analyzer.platforms.program import Outcome, run, tail
 
@@ -217,19 +218,51 @@ def test_too_much_output_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) ->
         ("#!/no/such/interpreter\n", 0o755, "there is no program '{path}': install it, or correct its path"),
     ],
 )
-def test_what_cannot_be_started_is_one_sentence(tmp_path: Path, content: str | None, mode: int, sentence: str) -> None:
+@pytest.mark.parametrize("confirm", [None, at_any_time])
+def test_what_cannot_be_started_is_one_sentence(
+    tmp_path: Path, content: str | None, mode: int, sentence: str, confirm: Confirm | None
+) -> None:
     path = tmp_path / "tool"
     if content is not None:
         path.write_text(content)
         path.chmod(mode)
     with pytest.raises(PlatformError) as caught:
-        asyncio.run(run([str(path)], time_limit=20))
+        asyncio.run(run([str(path)], time_limit=20, confirm=confirm))
     assert str(caught.value) == sentence.format(path=path)
 
 
 def test_a_nul_byte_is_one_sentence_too() -> None:
     with pytest.raises(PlatformError, match=r"cannot be started: embedded null byte"):
         asyncio.run(run([sys.executable, "a\0b"], time_limit=20))
+
+
+def test_an_act_that_became_too_late_after_it_was_allowed_is_not_begun(tmp_path: Path) -> None:
+    """What is started looks at the clock itself: it starts later than now, however short our own way to it is."""
+    file = tmp_path / "done"
+    with pytest.raises(LeaseLost, match="touch was not begun"):
+        asyncio.run(run(["touch", str(file)], time_limit=20, confirm=time.monotonic))
+    assert not file.exists()
+
+
+def test_an_act_that_is_not_allowed_is_not_begun(tmp_path: Path) -> None:
+    file = tmp_path / "done"
+
+    def confirm() -> float:
+        raise LeaseLost("another's")
+
+    with pytest.raises(LeaseLost, match="another's"):
+        asyncio.run(run(["touch", str(file)], time_limit=20, confirm=confirm))
+    assert not file.exists()
+
+
+def test_an_act_is_the_program_itself() -> None:
+    """Its process, signals, environment and files are as without the look at the clock."""
+    command = ["sh", "-c", "echo $A $#; ls /proc/$$/fd; grep -E 'Sig|Shd' /proc/$$/status; exit 3", "sh", "*", "a b"]
+    env = {**os.environ, "A": "a"}
+    plain = asyncio.run(run(command, time_limit=60, env=env))
+    confirmed = asyncio.run(run(command, time_limit=60, env=env, confirm=lambda: time.monotonic() + 60))
+    assert plain.code == 3
+    assert confirmed == plain
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from analyzer.composition import AnalysisOrder, Wanted
 from analyzer.errors import LeaseLost, StoreUnavailable, UsageError
 from analyzer.model.event import Acted, Commanded, Ended, Event, Intended, WindowRead
 from analyzer.model.report import Verdict
-from analyzer.model.target import Intent, Receipt
+from analyzer.model.target import Confirm, Intent, Receipt
 from analyzer.service.assembly import Prepared
 from analyzer.service.lease import Lease
 from analyzer.service.settings import Settings
@@ -201,10 +201,10 @@ def test_an_act_comes_to_its_end_before_the_analysis_is_handed_on(tmp_path: Path
         platform = floor.shop.platforms["a"] = Platform()
         take_back = platform.take_back
 
-        async def slowly(intent: Intent) -> Receipt:
+        async def slowly(intent: Intent, confirm: Confirm) -> Receipt:
             acting.set()
             await go_on.wait()
-            return await take_back(intent)
+            return await take_back(intent, confirm)
 
         platform.take_back = slowly  # type: ignore[method-assign]
         await floor.order("a")
@@ -313,7 +313,7 @@ def test_no_more_than_the_settings_say_run_at_once(tmp_path: Path) -> None:
 def test_a_lease_is_over_by_our_own_clock_before_it_is_over_in_the_database() -> None:
     time = 100.0
     lease = Lease(Claim("a", 1, 0.0), until=110.0, length=10.0, now=lambda: time)
-    lease.confirm()
+    assert lease.confirm() == 108.0
     time = 107.9
     lease.confirm()
     time = 108.0
