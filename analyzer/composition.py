@@ -1,6 +1,6 @@
 """The composition root: the one place that knows which source, platform and store an analysis gets."""
 
-import os
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +22,9 @@ from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
+from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, bring_out
+from analyzer.platforms.rollout import Rollout, RolloutSettings
 from analyzer.platforms.verdict_record import VerdictRecord
 from analyzer.sources.checking import check_rule_set
 from analyzer.sources.combined import Combined
@@ -55,7 +57,7 @@ class AnalysisOrder:
     target: Target
     rules: str
     parameters: dict[str, str]
-    access: PrometheusAccess | None  # None: scrape
+    access: PrometheusAccess | None  # None: scrape, or what the caller shares among many
     wanted: Wanted
     scrape_canary: tuple[str, ...] = ()
     scrape_baseline: tuple[str, ...] = ()
@@ -72,6 +74,8 @@ class AnalysisOrder:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
+IN_CLUSTER = (Helm, Rollout)
+"""The platforms that know pods, keep verdicts in the cluster, and need rights there."""
 SHIPPED = (Path(__file__).parent / "rules", Path(__file__).parent.parent / "rules")
 """Where the shipped rule sets are: in an installed package, and in a checkout."""
 
@@ -135,14 +139,22 @@ async def analysis(order: AnalysisOrder, observer: Observer, complain: Callable[
             if order.record
             else NoRecording()
         )
-        if isinstance(platform, Helm) and (verdicts := await platform.verdicts()) is not None:
-            record = VerdictRecord(record, verdicts, complain)
+        record = await with_verdicts(record, platform, complain)
         yield Runner(plan, Ports(source, platform, record, observer, clock, order.actions_on))
 
 
 def with_health(metrics: Source, platform: Platform) -> Source:
     """The source of the metrics, and of the health of the platform's pods where it knows them."""
-    return Combined(metrics, PodSource(platform.health)) if isinstance(platform, Helm) else metrics
+    return Combined(metrics, PodSource(platform.health)) if isinstance(platform, IN_CLUSTER) else metrics
+
+
+async def with_verdicts(
+    record: Record, platform: Platform, complain: Callable[[str], None], past: Sequence[Event] = ()
+) -> Record:
+    """The record, and beside it the verdict where the platform keeps verdicts."""
+    if isinstance(platform, IN_CLUSTER) and (verdicts := await platform.verdicts()) is not None:
+        return VerdictRecord(record, verdicts, complain, past)
+    return record
 
 
 async def planned(
@@ -159,7 +171,7 @@ async def planned(
     if order.needs_ready_pods:
         rule_set = with_pods(rule_set)
     plan = make_plan(order, rule_set, deployment, source, SystemClock().now())
-    if isinstance(platform, Helm) and plan.acting and needs_way_back(rule_set):
+    if isinstance(platform, IN_CLUSTER) and plan.acting and needs_way_back(rule_set):
         await _check_rights(platform, deployment, complain)
     return plan
 
@@ -180,6 +192,8 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
             f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end; if the program "
             f"that began it was killed, roll back by hand first{by_hand}"
         )
+    if deployment.taken_back:
+        raise PlatformError(deployment.taken_back)
     # By the clock of helm's machine, which may be ahead of ours: what we see has happened.
     upgraded_at = order.wanted.since or min(deployment.current.deployed_at or now, now)
     plan = plan_analysis(
@@ -202,7 +216,7 @@ def needs_way_back(rule_set: RuleSet) -> bool:
     return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
 
 
-async def _check_rights(helm: Helm, deployment: Deployment, complain: Callable[[str], None]) -> None:
+async def _check_rights(platform: Helm | Rollout, deployment: Deployment, complain: Callable[[str], None]) -> None:
     """Now, and not in the middle of an incident.
 
     Raises:
@@ -212,7 +226,7 @@ async def _check_rights(helm: Helm, deployment: Deployment, complain: Callable[[
     if deployment.unchanged or deployment.is_way_back:
         return
     try:
-        lacking = await helm.lacking(deployment)
+        lacking = await platform.lacking(deployment)
     except NoWayBack as error:
         raise NoWayBack(f"the way back is impossible: {error}; to look without acting, add --dry-run") from error
     except PlatformError as error:
@@ -234,7 +248,7 @@ def with_pods(rule_set: RuleSet) -> RuleSet:
 def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
     """The rule set with the sides that the caller gives, if any."""
     canary, baseline = order.wanted.canary, order.wanted.baseline
-    if order.access is None:
+    if order.scrape_canary or order.scrape_baseline:
         # Which endpoint belongs to which side is told by the caller: no matcher is needed.
         comparison = Comparison.SIDE_BY_SIDE if order.scrape_baseline else Comparison.BEFORE_AFTER
         sides = Sides.model_construct(label=None, canary="", baseline="", comparison=comparison)
@@ -250,35 +264,47 @@ def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
 
 @asynccontextmanager
 async def _platform(order: AnalysisOrder) -> AsyncIterator[Platform]:
-    if order.target.kind == PlatformKind.COMMAND:
-        yield Command(
-            order.target,
-            order.rollback_command or "",
-            revision=Revision(number=order.wanted.revision),
-            previous=Revision(number=order.wanted.previous),
-            time_limit=order.rollback.timeout,
-        )
-        return
-    async with helm_release(order) as helm:
-        yield helm
+    cluster = Cluster(ClusterSettings.of(order.kubeconfig, order.context))
+    try:
+        yield platform_of(order, cluster)
+    finally:
+        await cluster.close()
 
 
-@asynccontextmanager
-async def helm_release(order: AnalysisOrder) -> AsyncIterator[Helm]:
-    """The Helm release of an order, with its cluster."""
-    settings = HelmSettings(
+def platform_of(
+    order: AnalysisOrder, cluster: Cluster, *, turns: asyncio.Semaphore | None = None, shows_words: bool = True
+) -> Platform:
+    """The platform of an order's target. `turns` bounds how many looks of helm run at once, `shows_words` says whether
+    reports show the words of a command.
+
+    Raises:
+        UsageError: it cannot be the name of such a target.
+    """
+    match order.target.kind:
+        case PlatformKind.COMMAND:
+            return Command(
+                order.target,
+                order.rollback_command or "",
+                revision=Revision(number=order.wanted.revision),
+                previous=Revision(number=order.wanted.previous),
+                time_limit=order.rollback.timeout,
+                shows_words=shows_words,
+            )
+        case PlatformKind.ROLLOUT:
+            return Rollout(order.target, cluster, RolloutSettings(order.rollback.timeout, order.to_revision))
+        case PlatformKind.HELM:
+            return Helm(order.target, _helm_settings(order, turns), cluster)
+
+
+def _helm_settings(order: AnalysisOrder, turns: asyncio.Semaphore | None = None) -> HelmSettings:
+    return HelmSettings(
         program=str(order.helm) if order.helm else "helm",
         kubeconfig=str(order.kubeconfig) if order.kubeconfig else None,
         context=order.context,
         rollback=order.rollback,
         to_revision=order.to_revision,
+        turns=turns,
     )
-    context = order.context or os.environ.get("HELM_KUBECONTEXT") or None  # the one that helm takes
-    cluster = Cluster(ClusterSettings(kubeconfig=settings.kubeconfig, context=context))
-    try:
-        yield Helm(order.target, settings, cluster)
-    finally:
-        await cluster.close()
 
 
 async def upgrade_release(order: AnalysisOrder, upgrade: Upgrade) -> BroughtOut:
@@ -287,8 +313,7 @@ async def upgrade_release(order: AnalysisOrder, upgrade: Upgrade) -> BroughtOut:
     Raises:
         PlatformError: helm failed and has changed nothing.
     """
-    async with helm_release(order) as helm:
-        return await bring_out(helm.program, upgrade)
+    return await bring_out(HelmProgram(order.target, _helm_settings(order)), upgrade)
 
 
 @asynccontextmanager

@@ -36,7 +36,8 @@ class Scenario(StrEnum):
 @app.command()
 def check(  # noqa: PLR0913 -- each is a flag of the command
     target: Annotated[
-        str | None, typer.Argument(help="helm/RELEASE or command/NAME", metavar="TARGET", show_default=False)
+        str | None,
+        typer.Argument(help="helm/RELEASE, rollout/NAME or command/NAME", metavar="TARGET", show_default=False),
     ] = None,
     rules: Annotated[str | None, typer.Option(help=flags.RULES_HELP)] = None,
     prometheus: Annotated[str | None, flags.PROMETHEUS] = None,

@@ -176,19 +176,17 @@ def read_order(options: Options) -> AnalysisOrder:
 
 def _target(options: Options) -> Target:
     if not options.target:
-        raise UsageError("Missing argument 'TARGET': write helm/RELEASE or command/NAME")
-    kind, slash, name = options.target.partition("/")
-    known = ", ".join(f"{kind.value}/NAME" for kind in PlatformKind)
-    if not slash or not name or kind not in {each.value for each in PlatformKind}:
-        raise UsageError(f"TARGET {options.target!r} is not a target: write one of {known}")
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) or len(name) > 253:  # noqa: PLR2004 -- a DNS name's length
-        raise UsageError(f"TARGET {options.target!r}: a name consists of letters, digits, '-', '_' and '.'")
-    if kind == PlatformKind.COMMAND:
+        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME")
+    try:
+        target = Target.parse(options.target, options.namespace or "")
+    except ValueError as error:
+        raise UsageError(f"TARGET {options.target!r} {error}") from error
+    if target.kind == PlatformKind.COMMAND:
         if options.rollback_command is None and not options.dry_run:
             raise UsageError(f"{options.target} needs --rollback-command '…', or --dry-run to look without acting")
     elif options.rollback_command is not None:
-        raise UsageError(f"--rollback-command is for command/NAME; {options.target} is rolled back by helm")
-    return Target(kind=PlatformKind(kind), name=name, namespace=options.namespace or "")
+        raise UsageError(f"--rollback-command is for command/NAME; {options.target} has a way back of its own")
+    return target
 
 
 def _access(options: Options) -> PrometheusAccess | None:

@@ -1,6 +1,5 @@
 """A Helm release as the commands about it are told of it: the helm program, the cluster, the namespace."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -69,8 +68,7 @@ async def opened(order: Order) -> AsyncIterator[Opened]:
         program=str(order.helm) if order.helm else "helm", kubeconfig=kubeconfig, context=order.context
     )
     program = HelmProgram(order.target, settings)
-    context = order.context or os.environ.get("HELM_KUBECONTEXT") or None
-    cluster = Cluster(ClusterSettings(kubeconfig=kubeconfig, context=context))
+    cluster = Cluster(ClusterSettings.of(order.kubeconfig, order.context))
     try:
         yield Opened(order.target, program, cluster)
     finally:

@@ -176,8 +176,7 @@ async def identities_of(settings: Settings, complain: Callable[[str], None]) -> 
 
 def cluster_of(settings: Settings) -> Cluster:
     """The cluster of the settings; connects with the first request."""
-    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
-    return Cluster(ClusterSettings(kubeconfig=kubeconfig, context=settings.context))
+    return Cluster(ClusterSettings.of(settings.kubeconfig, settings.context))
 
 
 def bound(listen: Listen) -> socket.socket:

@@ -7,17 +7,17 @@ from analyzer.model.event import Held
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import OnFail, OnInconclusive
-from analyzer.model.target import ActionKind, Deployment
+from analyzer.model.target import Deployment, PlatformKind
 
 
 def superseding(plan: Plan, now: Deployment) -> str:
-    """Why the analysis has lost its subject, or empty: a newer revision, or an upgrade in progress."""
+    """Why the analysis has lost its subject, or empty: a newer revision, an upgrade in progress, or a way back."""
     target, analysed = plan.deployment.target, plan.deployment.current.number
     if now.current.number != analysed:
         return f"{target} is at revision {now.current.number} now, not at {analysed}, which was analysed"
     if now.in_progress:
         return f"an operation on {target} is in progress ({now.in_progress})"
-    return ""
+    return now.taken_back
 
 
 def hold(plan: Plan, now: Deployment, at: float, *, actions_on: bool) -> Held | None:
@@ -60,12 +60,11 @@ def preflight(plan: Plan, *, needs_way_back: bool) -> str:
     deployment = plan.deployment
     if not plan.acting or not needs_way_back or deployment.unchanged:
         return ""
-    kinds = {plan.rule_set.spec.on_fail.value}
-    unable = sorted(kinds & {ActionKind.ABORT.value, ActionKind.PAUSE.value})
-    if unable:
+    able = [OnFail.ROLLBACK, *([OnFail.ABORT] if deployment.target.kind == PlatformKind.ROLLOUT else []), OnFail.NONE]
+    if plan.rule_set.spec.on_fail not in able:
         return (
-            f"spec.onFail: {unable[0]} is not possible for {deployment.target}: "
-            "write rollback or none, or look without acting by --dry-run"
+            f"spec.onFail: {plan.rule_set.spec.on_fail.value} is not possible for {deployment.target}: "
+            f"write {' or '.join(each.value for each in able)}, or look without acting by --dry-run"
         )
     if deployment.wanted is None and not deployment.is_way_back:
         why = deployment.no_way_back or "there is no revision to go back to"

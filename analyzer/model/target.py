@@ -1,11 +1,15 @@
 """What is deployed: targets, their revisions, and the way back."""
 
 import math
+import re
 from collections.abc import Callable
 from enum import StrEnum
 
 from analyzer.model.base import Model
 from analyzer.model.guard import Obstacle
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LONGEST_NAME = 253  # signs, as of a DNS name
 
 Confirm = Callable[[], float]
 """Asked right before an act: before which moment of `time.monotonic()` it may be begun. LeaseLost: not at all."""
@@ -21,6 +25,7 @@ class PlatformKind(StrEnum):
 
     HELM = "helm"
     COMMAND = "command"
+    ROLLOUT = "rollout"
 
 
 class Target(Model):
@@ -32,6 +37,20 @@ class Target(Model):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str, namespace: str = "") -> "Target":
+        """As it is written: `helm/web`.
+
+        Raises:
+            ValueError: it is none; the words say what is wrong with it.
+        """
+        kind, _, name = text.partition("/")
+        if not name or kind not in set(PlatformKind):
+            raise ValueError(f"is not a target: write {' or '.join(f'{each.value}/NAME' for each in PlatformKind)}")
+        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+            raise ValueError("is not a target: a name consists of letters, digits, '-', '_' and '.'")
+        return cls(kind=PlatformKind(kind), name=name, namespace=namespace)
 
 
 class Revision(Model):
@@ -71,7 +90,8 @@ class Deployment(Model):
 
     `wanted` is the revision to go back to (the last known good one), None with `no_way_back` saying why.
     `in_progress` is the platform's word for an operation under way, empty when there is none.
-    `is_way_back` is set when the current revision is itself the result of a rollback.
+    `is_way_back` is set when the current revision is itself the result of a rollback. `taken_back` says that the
+    current revision is on its way back already, or has been taken back, by whomever; empty: it is not.
     `unchanged` is set when the current revision changes no pod template of the wanted one.
     `labels` maps each label that the platform can fill to (value for the canary, value for the baseline).
     `pods` are the pods of both sides, None where the platform knows none (`no_pods`: why). `served_until` (Unix
@@ -87,6 +107,7 @@ class Deployment(Model):
     history: tuple[Revision, ...] = ()  # oldest first
     in_progress: str = ""
     is_way_back: bool = False
+    taken_back: str = ""
     unchanged: bool = False
     labels: dict[str, tuple[str, str]] = {}
     pods: PodSides | None = None

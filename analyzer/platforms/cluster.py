@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
@@ -42,6 +43,12 @@ class ClusterSettings:
     kubeconfig: str | None = None
     context: str | None = None
     time_limit: float = 10.0
+
+    @classmethod
+    def of(cls, kubeconfig: Path | None, context: str | None) -> "ClusterSettings":
+        """As a caller gives them. Without a context it is the one that helm takes: both must mean the same cluster."""
+        found = context or os.environ.get("HELM_KUBECONTEXT") or None
+        return cls(kubeconfig=str(kubeconfig) if kubeconfig else None, context=found)
 
 
 def path(api_version: str, resource: str, namespace: str = "", name: str = "", part: str = "") -> str:
@@ -91,7 +98,7 @@ class Cluster:
         """
         try:
             return await self._send("GET", where, accept=_METADATA if metadata_only else None)
-        except _NotFound:
+        except NoObject:
             return None
 
     async def items(self, where: str, query: Mapping[str, str] | None = None) -> list[Object]:
@@ -128,6 +135,23 @@ class Cluster:
         """
         return await self._send("PUT", where, body=body)
 
+    async def merge(self, where: str, body: Object) -> Object:
+        """Change parts of an object (a JSON merge patch); with its resourceVersion only if nobody has changed it since.
+
+        Raises:
+            PlatformConflict: somebody has.
+            PlatformError: as for `get`; NoObject: it is not there.
+        """
+        return await self._send("PATCH", where, body=body, content="application/merge-patch+json")
+
+    async def patch(self, where: str, operations: Sequence[Object]) -> Object:
+        """Change an object by the operations of a JSON patch (RFC 6902), all of them or none.
+
+        Raises:
+            PlatformError: as for `merge`; also where one of its tests does not hold.
+        """
+        return await self._send("PATCH", where, body=list(operations), content="application/json-patch+json")
+
     async def _connected(self) -> _Connection:
         from analyzer.platforms.kubeconfig import connect  # noqa: PLC0415 -- half a second, not for every command
 
@@ -154,11 +178,12 @@ class Cluster:
         where: str,
         query: Mapping[str, str] | None = None,
         *,
-        body: Object | None = None,
+        body: Object | list[Object] | None = None,
         accept: str | None = None,
+        content: str = "application/json",
     ) -> Object:
         parameters = [(name, value) for name, value in (query or {}).items() if value]
-        headers = {"Accept": accept or "application/json", "Content-Type": "application/json"}
+        headers = {"Accept": accept or "application/json", "Content-Type": content}
         for may_be_stale in (self._connection is not None, False):
             async with self._using() as connection:
                 call = {"query_params": parameters, "header_params": dict(headers), "body": body}
@@ -203,7 +228,7 @@ async def _body(response: "ClientResponse", where: str) -> bytes:
     return bytes(data)
 
 
-class _NotFound(PlatformError):  # noqa: N818 -- as in errors.py
+class NoObject(PlatformError):  # noqa: N818 -- as in errors.py
     """There is no such object."""
 
 
@@ -230,7 +255,7 @@ def _answer(status: int, data: bytes, method: str, where: str) -> Object:
         case 403:
             raise PlatformForbidden(forbidden(message))
         case 404:
-            raise _NotFound(f"the Kubernetes API server knows no {where}: {message}")
+            raise NoObject(f"the Kubernetes API server knows no {where}: {message}")
         case 409:
             raise PlatformConflict(f"{where} was changed by something else at the same time: {message}")
         case _ if status in {410, 429} or status >= 500 or status < 300:  # noqa: PLR2004 -- HTTP's own numbers

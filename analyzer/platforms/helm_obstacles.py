@@ -102,7 +102,7 @@ class Obstacles:
             failures = await recent_failures(self.cluster, self.namespace, now - SPAN)
         except PlatformForbidden as error:
             return (), (f"whether other releases fail as well could not be looked at: {error}",)
-        others = [(name, judged.at) for name, judged in failures if name != self.helm.release]
+        others = [(name, judged.at) for name, judged in failures if name != f"helm/{self.helm.release}"]
         reason = storm(others, now)
         return ((Obstacle(guard=Guard.STORM, reason=reason),) if reason else ()), ()
 

@@ -186,8 +186,8 @@ def _review(right: Right) -> dict[str, object]:
     }
 
 
-def sentence(missing: Sequence[Right], release: str = "RELEASE") -> str:
-    """What may not be done, and how to grant it; empty if nothing is missing."""
+def sentence(missing: Sequence[Right], release: str = "RELEASE", grant: str = "") -> str:
+    """What may not be done, and how to grant it (`grant`: a command); empty if nothing is missing."""
     if not missing:
         return ""
     scopes = defaultdict(list)
@@ -195,7 +195,7 @@ def sentence(missing: Sequence[Right], release: str = "RELEASE") -> str:
         scopes[right.namespace].append(right)
     told = "; ".join(f"{_told(rights)} {_scope(namespace)}" for namespace, rights in sorted(scopes.items()))
     within = next((f" -n {namespace}" for namespace in sorted(scopes) if namespace), "")
-    return f"this user may not {told}; grant it: canary rbac {release}{within} | kubectl apply -f -"
+    return f"this user may not {told}; grant it: {grant or f'canary rbac {release}{within} | kubectl apply -f -'}"
 
 
 def _told(rights: Sequence[Right]) -> str:

@@ -26,8 +26,8 @@ def storm(others: Sequence[tuple[str, float]], now: float) -> str:
     named = ", ".join(f"{name} ({_ago(now - newest[name])})" for name in ordered[:_NAMED])
     more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
     return (
-        f"{len(ordered)} other releases have failed within {show_duration(SPAN)}: {named}{more}; that is an incident "
-        "rather than this release: look for what they share (nodes, network, a database, Prometheus)"
+        f"{len(ordered)} other targets have failed within {show_duration(SPAN)}: {named}{more}; that is an incident "
+        "rather than this revision: look for what they share (nodes, network, a database, Prometheus)"
     )
 
 

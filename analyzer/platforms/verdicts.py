@@ -12,13 +12,14 @@ from pydantic import FiniteFloat, ValidationError
 from analyzer.errors import PlatformConflict, PlatformError
 from analyzer.model.base import Model
 from analyzer.model.report import Verdict
+from analyzer.model.target import PlatformKind
 from analyzer.platforms.cluster import Cluster, Object, path
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "canary-analyzer"
 RELEASE = "canary-analyzer.io/release"
 
-_PREFIX = "canary-analyzer.helm."
+_PREFIX = "canary-analyzer."
 _ATTEMPTS = 5  # writes, if something else writes at the same time
 _MOST = 100  # verdicts kept
 _LARGEST = 500_000  # bytes kept; the API server takes a megabyte
@@ -41,12 +42,13 @@ class Judged(Model):
 
 
 class Verdicts:
-    """The verdicts of one release. Without a namespace: that of the kubeconfig's context."""
+    """The verdicts of a Helm release or a Rollout. Without a namespace: that of the kubeconfig's context."""
 
-    def __init__(self, cluster: Cluster, namespace: str, release: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, release: str, kind: PlatformKind = PlatformKind.HELM) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._release = release
+        self._kind = kind
 
     async def read(self) -> tuple[Judged, ...]:
         """All that are kept, oldest first. An entry that cannot be understood is left out.
@@ -85,7 +87,7 @@ class Verdicts:
                 return
 
     async def _put(self, where: str, found: Object | None, judged: Judged) -> None:
-        body = with_verdict(found or _empty(self._release), self._release, judged)
+        body = with_verdict(found or _empty(self._release, self._kind), self._release, judged)
         if found is None:
             await self._cluster.create(where.rpartition("/")[0], body)
         else:
@@ -93,11 +95,12 @@ class Verdicts:
 
     async def _where(self) -> str:
         namespace = self._namespace or await self._cluster.namespace()
-        return path("v1", "configmaps", namespace, name_of(self._release))
+        return path("v1", "configmaps", namespace, name_of(self._release, self._kind))
 
 
 async def recent_failures(cluster: Cluster, namespace: str, since: float) -> tuple[tuple[str, Judged], ...]:
-    """The failures of all releases of the namespace since then (Unix seconds), with the release's name; oldest first.
+    """The failures of all targets of the namespace since then (Unix seconds), each with its name, such as `helm/web`;
+    oldest first.
 
     Raises:
         PlatformError: they cannot be read; the sentence says why.
@@ -105,7 +108,7 @@ async def recent_failures(cluster: Cluster, namespace: str, since: float) -> tup
     where = path("v1", "configmaps", namespace or await cluster.namespace())
     found = await cluster.items(where, {"labelSelector": f"{MANAGED_BY}={MANAGER},{RELEASE}"})
     failures = [
-        (str(_labels(each).get(RELEASE)), judged)
+        (_target_of(each), judged)
         for each in found
         for judged in _read(_data(each))
         if judged.verdict == Verdict.FAIL and judged.at >= since
@@ -142,9 +145,14 @@ def repeats(judged: Sequence[Judged], digest: str) -> Judged | None:
     return next(failed, None)
 
 
-def name_of(release: str) -> str:
-    """The name of the release's ConfigMap: a DNS subdomain for every name that Helm takes."""
-    return f"{_PREFIX}{release}"
+def name_of(release: str, kind: PlatformKind = PlatformKind.HELM) -> str:
+    """The name of the target's ConfigMap: a DNS subdomain for every name that Helm takes, or a Rollout has."""
+    return f"{_PREFIX}{kind.value}.{release}"
+
+
+def _target_of(found: Object) -> str:
+    name = str((found.get("metadata") or {}).get("name") or "")
+    return name.removeprefix(_PREFIX).replace(".", "/", 1)
 
 
 def with_verdict(found: Object, release: str, judged: Judged) -> Object:
@@ -156,8 +164,8 @@ def with_verdict(found: Object, release: str, judged: Judged) -> Object:
     return {**found, "metadata": {**metadata, "labels": labels}, "data": _newest(data)}
 
 
-def _empty(release: str) -> Object:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name_of(release)}}
+def _empty(release: str, kind: PlatformKind) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name_of(release, kind)}}
 
 
 def _key(judged: Judged) -> str:

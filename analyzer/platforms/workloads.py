@@ -168,7 +168,7 @@ def of_replica_sets(workload: Workload, live: Object, sets: Sequence[Object], wa
     changed it since), the newest beside the current one.
     """
     label = _ROLLOUT_HASH if workload.kind == "Rollout" else _HASH
-    ordered = sorted(_owned(sets, live), key=_age)
+    ordered = sorted(owned(sets, live), key=_age)
     hashes = {_labels(each).get(label, ""): _name(each) for each in ordered}
     current = _current_hash(workload, live, ordered, label)
     templates = [(_labels(each).get(label, ""), (each.get("spec") or {}).get("template")) for each in ordered]
@@ -221,7 +221,7 @@ def of_controller_revisions(
     workload: Workload, live: Object, revisions: Sequence[Object], wanted: Workload | None
 ) -> Generations:
     """The generations of a StatefulSet or DaemonSet, from its ControllerRevisions."""
-    ordered = sorted(_owned(revisions, live), key=lambda each: int(each.get("revision") or 0))
+    ordered = sorted(owned(revisions, live), key=lambda each: int(each.get("revision") or 0))
     # A StatefulSet's pods bear the revision's whole name, a DaemonSet's its hash alone.
     hashes = [
         _name(each) if workload.kind == "StatefulSet" else _labels(each).get(_REVISION_HASH, "") for each in ordered
@@ -236,7 +236,8 @@ def _template_of(revision: Object) -> object:
     return ((revision.get("data") or {}).get("spec") or {}).get("template")
 
 
-def _owned(found: Iterable[Object], live: Object) -> list[Object]:
+def owned(found: Iterable[Object], live: Object) -> list[Object]:
+    """Those of these objects that a live object owns."""
     uid = (live.get("metadata") or {}).get("uid")
     return [
         each
@@ -247,7 +248,7 @@ def _owned(found: Iterable[Object], live: Object) -> list[Object]:
 
 def owns(live: Object, generations: Generations, pod: Object) -> bool:
     """Whether a pod is this workload's: another's labels may fit the same selector."""
-    return generations.hash_of(pod) in generations.sets if generations.sets else bool(_owned([pod], live))
+    return generations.hash_of(pod) in generations.sets if generations.sets else bool(owned([pod], live))
 
 
 def observed(live: Object) -> bool:

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from analyzer.composition import AnalysisOrder, Wanted, finish_rules, planned, with_health
+from analyzer.composition import (
+    AnalysisOrder,
+    Wanted,
+    finish_rules,
+    planned,
+    platform_of,
+    with_health,
+    with_verdicts,
+)
 from analyzer.engine.ports import Platform, Record, Source
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_set
@@ -13,11 +21,9 @@ from analyzer.model.event import Event
 from analyzer.model.order import Order, Ordered
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import RuleSet
-from analyzer.model.target import PlatformKind, Revision
+from analyzer.model.target import PlatformKind
 from analyzer.platforms.cluster import Cluster, ClusterSettings
-from analyzer.platforms.command import Command
-from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
-from analyzer.platforms.verdict_record import VerdictRecord
+from analyzer.platforms.helm import RollbackOptions
 from analyzer.service.ordering import target_of
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.service.telemetry import Telemetry
@@ -63,9 +69,7 @@ class Prepared:
 
     async def record(self, record: Record, complain: Callable[[str], None], past: Sequence[Event]) -> Record:
         """The record, and beside it the verdict where the platform keeps verdicts."""
-        if isinstance(self.platform, Helm) and (verdicts := await self.platform.verdicts()) is not None:
-            return VerdictRecord(record, verdicts, complain, past)
-        return record
+        return await with_verdicts(record, self.platform, complain, past)
 
 
 class Assembly:
@@ -85,8 +89,7 @@ class Assembly:
         Raises:
             UsageError: the settings of one do not fit together.
         """
-        kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
-        cluster = Cluster(ClusterSettings(kubeconfig=kubeconfig, context=settings.context))
+        cluster = Cluster(ClusterSettings.of(settings.kubeconfig, settings.context))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(cluster.close)
             clients = {}
@@ -114,22 +117,31 @@ class Assembly:
             raise UsageError(f"prometheus {order.prometheus!r}: is not for that namespace any more")
         scope = fill_scope(connection.scope, {"namespace": order.namespace})
         async with PrometheusSource.sharing(client, who=entry.id, scope=scope) as metrics:
-            platform = self._platform(wanted)
+            platform = platform_of(wanted, self._cluster, turns=self._turns, shows_words=False)
             yield Prepared(wanted, rule_set, with_health(metrics, platform), platform)
 
     def _wanted(self, entry: Entry, order: Order, *, dry_run: bool) -> AnalysisOrder:
+        """What the engine is to do.
+
+        Raises:
+            UsageError: the settings have no such target.
+        """
         target = target_of(order)
-        since = order.since
-        if since is None and target.kind == PlatformKind.COMMAND:
-            since = entry.created_at  # nobody else can say when it was brought out
+        since, command, rollback = order.since, None, RollbackOptions()
+        if target.kind == PlatformKind.COMMAND:
+            since = entry.created_at if since is None else since  # nobody else can say when it was brought out
+            found = self._settings.targets.get(target.name)
+            if found is None or found.namespace != target.namespace:
+                raise UsageError(f"the service's settings have no target {target} in that namespace")
+            command, rollback = found.rollback, RollbackOptions(timeout=found.timeout)
         return AnalysisOrder(
             id=entry.id,
             target=target,
             rules=order.rules,
             parameters=order.parameters,
-            access=access_of(self._settings.prometheus[order.prometheus])
-            if order.prometheus in self._settings.prometheus
-            else None,
+            access=None,  # the connection is shared
+            rollback_command=command,
+            rollback=rollback,
             wanted=Wanted(
                 canary=order.canary,
                 baseline=order.baseline,
@@ -144,31 +156,3 @@ class Assembly:
             needs_ready_pods=order.pods,
             acting=not (order.dry_run or dry_run),
         )
-
-    def _platform(self, order: AnalysisOrder) -> Platform:
-        """The platform of one target.
-
-        Raises:
-            UsageError: the settings have no such target.
-        """
-        if order.target.kind == PlatformKind.COMMAND:
-            command = self._settings.targets.get(order.target.name)
-            if command is None or command.namespace != order.target.namespace:
-                raise UsageError(f"the service's settings have no target {order.target} in that namespace")
-            return Command(
-                order.target,
-                command.rollback,
-                revision=Revision(number=order.wanted.revision),
-                previous=Revision(number=order.wanted.previous),
-                time_limit=command.timeout,
-                shows_words=False,
-            )
-        settings = HelmSettings(
-            program=str(order.helm) if order.helm else "helm",
-            kubeconfig=str(order.kubeconfig) if order.kubeconfig else None,
-            context=order.context,
-            rollback=RollbackOptions(),
-            to_revision=order.to_revision,
-            turns=self._turns,
-        )
-        return Helm(order.target, settings, self._cluster)

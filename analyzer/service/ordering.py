@@ -21,8 +21,6 @@ LARGEST = 256 * 1024
 LATEST = 60.0
 """Seconds by which the clock of whoever orders may be ahead."""
 _EARLIEST = 1e9  # 2001: whoever writes less means something else than Unix seconds
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_LONGEST_NAME = 253
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -53,13 +51,10 @@ def target_of(order: Order) -> Target:
     Raises:
         UsageError: it is none.
     """
-    kind, _, name = order.target.partition("/")
-    if kind not in set(PlatformKind):
-        known = " or ".join(f"{each.value}/NAME" for each in PlatformKind)
-        raise UsageError(f"target {_shown(order.target)} is not a target: write {known}")
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise UsageError(f"target {_shown(order.target)}: a name consists of letters, digits, '-', '_' and '.'")
-    return Target(kind=PlatformKind(kind), name=name, namespace=order.namespace)
+    try:
+        return Target.parse(order.target, order.namespace)
+    except ValueError as error:
+        raise UsageError(f"target {_shown(order.target)} {error}") from error
 
 
 def folders(settings: Settings) -> Sequence[Path]:
@@ -92,7 +87,7 @@ def rules_text(name: str, settings: Settings) -> str:
 
 
 def _check_target(order: Order, target: Target, settings: Settings) -> None:
-    if target.kind == PlatformKind.HELM:
+    if target.kind != PlatformKind.COMMAND:
         if not order.namespace:
             raise UsageError(f"namespace: is missing: say in which one {target} is")
         if not _NAMESPACE.fullmatch(order.namespace):  # it stands in paths of the API server
@@ -104,7 +99,7 @@ def _check_target(order: Order, target: Target, settings: Settings) -> None:
         place = f" in the namespace {order.namespace}" if order.namespace else " without a namespace"
         raise UsageError(f"target {target}: the service's settings have no such target{place}")
     if order.to_revision is not None:
-        raise UsageError(f"to_revision: is for helm/NAME; {target} is taken back by its command")
+        raise UsageError(f"to_revision: is for helm/NAME and rollout/NAME; {target} is taken back by its command")
 
 
 def _check_connection(order: Order, settings: Settings) -> None:

@@ -28,6 +28,7 @@ class FakeApi:
         self.refusals: dict[tuple[str, str], tuple[int, str]] = {}  # (method, path) -> status, message
         self.may: Callable[[Object], bool] = lambda _: True  # of a review's resourceAttributes
         self.before_put: Callable[[], None] = lambda: None
+        self.after_patch: Callable[[str], None] = lambda _: None  # of this path
         self.kubeconfig = Path()
         self._versions = itertools.count(1)
         self._lock = threading.Lock()
@@ -53,6 +54,11 @@ class FakeApi:
                 return 201, {**body, "status": {"allowed": self.may(body["spec"]["resourceAttributes"])}}
             case "POST":
                 return self._create(f"{path}/{body['metadata']['name']}", body)
+            case "PATCH":
+                self.before_put()
+                answer = self._patch(path.removesuffix("/status"), body)
+                self.after_patch(path)
+                return answer
             case _:
                 self.before_put()
                 return self._replace(path, body)
@@ -72,6 +78,24 @@ class FakeApi:
         with self._lock:
             return (409, {"message": "already exists"}) if path in self.objects else (201, self.put(path, body))
 
+    def _patch(self, path: str, change: Object | list[Object]) -> tuple[int, Object]:
+        """A merge patch, or a JSON patch of the few operations that are used."""
+        with self._lock:
+            there = self.objects.get(path)
+            if there is None:
+                return 404, {"message": f"{path} not found"}
+            version = there["metadata"]["resourceVersion"]
+            if isinstance(change, dict):
+                if (change.get("metadata") or {}).get("resourceVersion", version) != version:
+                    return 409, {"message": "the object has been modified"}
+                return 200, self.put(path, _merged(there, change))
+            test, replace = change
+            assert (test["op"], test["path"], replace["op"]) == ("test", "/metadata/resourceVersion", "replace")
+            if test["value"] != version:
+                return 422, {"message": "the test does not hold"}
+            _, part, name = replace["path"].split("/")
+            return 200, self.put(path, {**there, part: {**there[part], name: replace["value"]}})
+
     def _replace(self, path: str, body: Object) -> tuple[int, Object]:
         with self._lock:
             there = self.objects.get(path)
@@ -81,6 +105,19 @@ class FakeApi:
             if version and version != there["metadata"]["resourceVersion"]:
                 return 409, {"message": "the object has been modified"}
             return 200, self.put(path, body)
+
+
+def _merged(there: object, change: object) -> Any:  # noqa: ANN401 -- JSON
+    """A JSON merge patch (RFC 7396)."""
+    if not isinstance(change, dict):
+        return change
+    found = dict(there) if isinstance(there, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = _merged(found.get(key), value)
+    return found
 
 
 def _fits(found: Object, selector: str | None) -> bool:
@@ -109,7 +146,7 @@ def running(folder: Path) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = handle_one  # noqa: N815 -- as http.server looks for them
+        do_GET = do_POST = do_PUT = do_PATCH = handle_one  # noqa: N815 -- as http.server looks for them
 
         def log_message(self, *_: object) -> None:
             pass

@@ -121,7 +121,7 @@ def test_a_storm(api: FakeApi, fake_helm: FakeHelm) -> None:
     fails(api, "c")
     (obstacle,), _ = look(api, fake_helm)
     assert obstacle.guard == Guard.STORM
-    assert obstacle.reason.startswith("3 other releases have failed")
+    assert obstacle.reason.startswith("3 other targets have failed")
 
 
 def test_drift_is_a_caution(api: FakeApi, fake_helm: FakeHelm) -> None:

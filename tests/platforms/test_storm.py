@@ -24,7 +24,7 @@ NOW = 10_000.0
 )
 def test_how_many_make_a_storm(others: list[tuple[str, float]], count: int) -> None:
     said = storm(others, NOW)
-    assert said.startswith(f"{count} other releases have failed within 10 min: ") if count else said == ""
+    assert said.startswith(f"{count} other targets have failed within 10 min: ") if count else said == ""
 
 
 def test_a_storm_names_the_newest() -> None:

@@ -285,13 +285,14 @@ def test_recent_failures_are_those_of_all_releases(api: FakeApi) -> None:
         ("old", "fail", 10.0),
         ("b", "pass", 99.0),
     ]:
-        api.put(f"{ALL}/{name_of(release)}", with_verdict({}, release, judged(at=at, verdict=verdict)))
+        empty = {"metadata": {"name": name_of(release)}}
+        api.put(f"{ALL}/{name_of(release)}", with_verdict(empty, release, judged(at=at, verdict=verdict)))
     assert ask(api, lambda cluster: recent_failures(cluster, "elsewhere", 50.0)) == ()
     api.put(f"{ALL}/another", {"metadata": {"labels": {"app": "x"}}, "data": {"2.aa": judged(at=99).model_dump_json()}})
     found = ask(api, lambda cluster: recent_failures(cluster, "shop", 50.0))
     assert [(release, each.at, each.verdict) for release, each in found] == [
-        ("shop", 90.0, Verdict.FAIL),
-        ("web", 100.0, Verdict.FAIL),
+        ("helm/shop", 90.0, Verdict.FAIL),
+        ("helm/web", 100.0, Verdict.FAIL),
     ]
 
 

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 CHART = HERE.parent / "chart"
 RULES = HERE / "rules" / "shop.yaml"
 RIGHTS = HERE.parents[2] / "deploy" / "rbac.yaml"
+OF_ROLLOUTS = RIGHTS.parent / "argo" / "rbac.yaml"
 RELEASE = "shop"
 PAST = 600.0
 """Seconds of history that the installed pods have, in Prometheus."""
@@ -85,8 +86,7 @@ class Shop:
 
     def pods(self) -> list[Json]:
         """Those that are not on their way out."""
-        found = self.namespace.list("pods", f"app.kubernetes.io/instance={RELEASE}")
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in pods_of(self.namespace) if "deletionTimestamp" not in pod["metadata"]]
 
     def tags(self) -> list[str]:
         """Of the pods that there are."""
@@ -142,13 +142,19 @@ def open_shop(
     rate: float = _RATE,
     service: str = RELEASE,
     analyzer_helm: int | None = None,
+    plain: bool = False,
 ) -> Iterator[Shop]:
     """Install the chart, and yield when it serves, is scraped, and has a past of ten minutes.
 
-    `rate` 0 is a shop without customers, in its past as well. `service` is the one that gets the load.
+    `rate` 0 is a shop without customers, in its past as well. `service` is the one that gets the load. `plain` applies
+    what the chart says, without a release.
     """
-    namespace.helm(helm, "install", RELEASE, CHART, "--set", f"image.tag={tag}", "--wait", "--timeout=60s", *flags)
-    pods = namespace.list("pods", f"app.kubernetes.io/instance={RELEASE}")
+    if plain:
+        namespace.apply(rendered(namespace, helm, tag, *flags))
+    else:
+        namespace.helm(helm, "install", RELEASE, CHART, "--set", f"image.tag={tag}", "--wait", "--timeout=60s", *flags)
+    namespace.until(lambda: pods_of(namespace) and all(map(is_ready, pods_of(namespace))), "ready pods")
+    pods = pods_of(namespace)
     with tempfile.TemporaryDirectory(dir=namespace.folder) as data:
         history = past(pods, rate=rate, scrape=scrape, seconds=PAST, until=time.time())
         asyncio.run(write_blocks(history, Path(data)))
@@ -161,10 +167,21 @@ def open_shop(
             yield Shop(namespace, helm, prometheus, traffic, analyzer_helm or helm, analyzer_account(namespace))
 
 
+def rendered(namespace: Namespace, helm: int, tag: str, *flags: str) -> str:
+    """What the chart says, as YAML."""
+    return namespace.helm(helm, "template", RELEASE, CHART, "--set", f"image.tag={tag}", *flags)
+
+
+def pods_of(namespace: Namespace) -> list[Json]:
+    """All pods of the shop."""
+    return namespace.list("pods", f"app.kubernetes.io/instance={RELEASE}")
+
+
 def analyzer_account(namespace: Namespace) -> Path:
     """A kubeconfig with the rights that the analyzer asks for, and no others."""
     kubeconfig = namespace.service_account("canary-analyzer")
-    namespace.apply(RIGHTS.read_text().replace("namespace: shop", f"namespace: {namespace.name}"))
+    for rights in (RIGHTS, OF_ROLLOUTS):
+        namespace.apply(rights.read_text().replace("namespace: shop", f"namespace: {namespace.name}"))
     return kubeconfig
 
 

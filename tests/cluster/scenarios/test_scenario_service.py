@@ -6,6 +6,7 @@ import httpx
 
 from tests.cluster.scenarios.conftest import Opening
 from tests.cluster.scenarios.serving import RIGHTS, Serving, caller, roles, rolled_back, token_of
+from tests.cluster.scenarios.shop import OF_ROLLOUTS
 from tests.cluster.scenarios.shop import RIGHTS as OF_ONE_NAMESPACE
 
 _AUDIENCE = "canary"
@@ -74,6 +75,6 @@ def test_a_service_that_may_only_observe_says_so_and_does_dry_runs(opened: Openi
 
 
 def test_the_rights_of_the_service_are_those_of_a_check() -> None:
-    ours, its = roles(RIGHTS), roles(OF_ONE_NAMESPACE)
+    ours, its = roles(RIGHTS), {**roles(OF_ONE_NAMESPACE), **roles(OF_ROLLOUTS)}
     assert {name: ours[name] for name in its} == its
     assert ours.keys() - its.keys() == {"canary-analyzer-callers"}

@@ -1,0 +1,135 @@
+"""What an Argo Rollout and its ReplicaSets say: which revision is on its way, which is stable. Pure.
+
+The facts about its status are in the API types of Argo Rollouts (`argoproj.io/v1alpha1`, v1.8 to v1.10).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.model.target import Revision
+from analyzer.platforms.cluster import Object
+from analyzer.platforms.parts import mapping, seconds
+from analyzer.platforms.workloads import owned
+
+HASH = "rollouts-pod-template-hash"
+_REVISION = "rollout.argoproj.io/revision"
+_EARLIER_REVISIONS = "rollout.argoproj.io/revision-history"  # of a ReplicaSet that is used again
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One ReplicaSet of the Rollout. `again` is set where it was brought out before, as an earlier revision."""
+
+    hash: str
+    number: int
+    created_at: float | None
+    again: bool
+    template: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """A Rollout as it is now, with the generations that it keeps, oldest first."""
+
+    live: Object
+    generations: tuple[Generation, ...]
+
+    @classmethod
+    def of(cls, live: Object, sets: Sequence[Object]) -> "State":
+        """From the Rollout and ReplicaSets, those of other owners among them."""
+        return cls(live, tuple(sorted(map(_generation, owned(sets, live)), key=lambda each: each.number)))
+
+    @property
+    def current(self) -> str:
+        """The hash of the newest revision."""
+        return str(mapping(self.live, "status").get("currentPodHash") or "")
+
+    @property
+    def stable(self) -> str:
+        """The hash of the revision that an abort goes back to; empty before there is one."""
+        return str(mapping(self.live, "status").get("stableRS") or "")
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether the newest revision is on its way: an abort takes it back. Once fully promoted, none does."""
+        return bool(self.stable) and self.stable != self.current
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the newest revision is being taken back, or has been."""
+        return self.is_in_flight and mapping(self.live, "status").get("abort") is True
+
+    @property
+    def phase(self) -> str:
+        """The controller's word: Progressing, Paused, Healthy, Degraded."""
+        return str(mapping(self.live, "status").get("phase") or "")
+
+    @property
+    def message(self) -> str:
+        """What the controller says of the phase."""
+        return str(mapping(self.live, "status").get("message") or "")
+
+    @property
+    def replicas(self) -> int:
+        """How many pods are wanted."""
+        told = mapping(self.live, "spec").get("replicas")
+        return 1 if told is None else int(told)
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """Whether traffic is switched, and not moved with the pods: then pods of the canary may outlive an abort."""
+        strategy = mapping(self.live, "spec", "strategy")
+        return "blueGreen" in strategy or bool(mapping(strategy, "canary").get("trafficRouting"))
+
+    @property
+    def workload_ref(self) -> str:
+        """What describes the pods in the Rollout's place (`spec.workloadRef`), such as "Deployment web"; else empty."""
+        ref = mapping(self.live, "spec", "workloadRef")
+        return f"{ref.get('kind')} {ref.get('name')}" if ref else ""
+
+    @property
+    def helm_release(self) -> str:
+        """The Helm release that the Rollout belongs to; empty if none."""
+        return str(mapping(self.live, "metadata", "annotations").get("meta.helm.sh/release-name") or "")
+
+    def generation(self, hash_: str) -> Generation | None:
+        """That of this hash, None where its ReplicaSet is gone."""
+        return next((each for each in self.generations if each.hash == hash_), None)
+
+    def before(self, number: int | None = None) -> Generation | None:
+        """What an undo of a promoted revision goes back to: the one before it, or the revision of this number."""
+        others = [each for each in self.generations if each.hash != self.current]
+        if number is not None:
+            return next((each for each in others if each.number == number), None)
+        return others[-1] if others else None
+
+    def revision(self, hash_: str, since: float | None = None) -> Revision:
+        """A revision by its hash. `since` (Unix seconds) is when it was brought out, if better known."""
+        found = self.generation(hash_)
+        number = found.number if found else 0
+        if hash_ == self.current:
+            number = _number(self.live) or number
+        status = "stable" if hash_ == self.stable else "canary" if hash_ == self.current else ""
+        return Revision(
+            number=str(number) if number else hash_,
+            status=status,
+            deployed_at=since if since is not None else found.created_at if found else None,
+            digest=hash_,
+        )
+
+
+def _generation(each: Object) -> Generation:
+    labels = mapping(each, "metadata", "labels")
+    return Generation(
+        hash=str(labels.get(HASH) or ""),
+        number=_number(each),
+        created_at=seconds(mapping(each, "metadata").get("creationTimestamp")),
+        again=bool(mapping(each, "metadata", "annotations").get(_EARLIER_REVISIONS)),
+        template=mapping(each, "spec", "template"),
+    )
+
+
+def _number(each: Object) -> int:
+    told = str(mapping(each, "metadata", "annotations").get(_REVISION) or "")
+    return int(told) if told.isdecimal() else 0
