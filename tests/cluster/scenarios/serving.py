@@ -34,11 +34,11 @@ _ENDS_WITHIN = 30.0
 class Serving:
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
-    It may roll back if `acting`, else only observe; `settings` replace those of its file. `token` is that of somebody
-    who may do all in the shop's namespace.
+    It may roll back if `acting`, else only observe; `of` begins the names of these roles. `settings` replace those of
+    its file. `token` is that of somebody who may do all in the shop's namespace.
     """
 
-    def __init__(self, shop: Shop, *, acting: bool = True, **settings: Any) -> None:  # noqa: ANN401 -- YAML
+    def __init__(self, shop: Shop, *, acting: bool = True, of: str = "", **settings: Any) -> None:  # noqa: ANN401 -- YAML
         self.shop, self.folder = shop, shop.namespace.folder
         self.token = f"canary_tests_{secrets.token_hex(16)}"
         self.url = ""
@@ -46,7 +46,8 @@ class Serving:
         self._port, self._starts = 0, 0
         self._config = self.folder / "serve.yaml"
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
-        kubeconfig = service_account(shop.namespace, *(["observe", "enforce"] if acting else ["observe"]))
+        granted = ["observe", "enforce"] if acting else ["observe"]
+        kubeconfig = service_account(shop.namespace, *(f"{of}{role}" for role in granted))
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 

@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.checking import Checked, Checking
 from tests.cluster.scenarios.conftest import Opening
+from tests.cluster.scenarios.serving import Serving
 from tests.cluster.scenarios.shop import RELEASE, Shop, rendered
 
 HELM = 4
@@ -117,6 +118,22 @@ def test_an_abort_by_hand_ends_the_analysis(opened: Opening) -> None:
             checked = running.result()
         assert checked.summary == (3, "inconclusive", "none", "none", "superseded"), checked
         assert "was aborted already" in checked.reason
+
+
+def test_the_service_aborts_a_bad_canary_although_it_was_killed(opened: Opening) -> None:
+    """With the rights for Rollouts alone."""
+    with opened(HELM, *STEPS, plain=True) as shop, Serving(shop, of="rollouts-") as serving:
+        phase(shop, "Healthy")
+        bring_out(shop, "errors", *STEPS)
+        id_ = serving.order(target=f"rollout/{RELEASE}")
+        serving.watched(id_)
+        serving.kill()
+        serving.start()
+        ended = serving.ended(id_)
+        assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
+        assert serving.events(id_).count("intended") == 1
+        assert status(shop)["abort"] is True
+        shop.serves("good", "good")
 
 
 def test_without_the_right_to_abort_it_does_not_begin(opened: Opening) -> None:
