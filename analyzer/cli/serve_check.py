@@ -18,6 +18,7 @@ from analyzer.service.assembly import access_of
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.service.tokens import TokensOf
 from analyzer.sources.prometheus.client import PrometheusClient
+from analyzer.store.address import Address
 from analyzer.store.inspection import Schema, inspect
 
 _REVIEWS = Right("authentication.k8s.io", "tokenreviews", "create", "")
@@ -100,7 +101,7 @@ async def _of_database(settings: Settings) -> Finding:
             f"database: {found.place}: is of a later version of the canary analyzer: use that one, or a new database",
             Exit.USAGE,
         )
-    if url.startswith("sqlite") and not _writable(Path(url.partition(":///")[2])):
+    if (file := Address.read(url).file) and not _writable(Path(file)):
         return Finding(
             f"database: {found.place}: may not be written by this user, or its folder is missing", Exit.USAGE
         )

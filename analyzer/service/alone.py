@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from analyzer.errors import StoreError
+from analyzer.store.address import Address
 
 
 @contextmanager
@@ -15,10 +16,11 @@ def alone(database: str) -> Iterator[None]:
     The lock is the kernel's, on a file beside the database: it goes with the process, however that ends.
 
     Raises:
+        UsageError: `database` is not such an URL.
         StoreError: another process does, or the lock cannot be had.
     """
-    scheme, _, file = database.strip().partition(":///")
-    if not scheme.startswith("sqlite"):
+    file = Address.read(database).file
+    if not file:
         yield
         return
     descriptor = _opened(f"{file}.lock", file)

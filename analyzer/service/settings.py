@@ -239,7 +239,7 @@ class Settings(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.replicas > 1 and self.database.get_secret_value().startswith("sqlite"):
+        if self.replicas > 1 and Address.read(self.database.get_secret_value()).file:
             raise ValueError(
                 f"replicas: {self.replicas} cannot share an SQLite database: give the URL of a PostgreSQL, "
                 "or replicas: 1"

@@ -27,11 +27,14 @@ _HOW = "sqlite:///file or postgresql://user@host/database"
 
 @dataclass(frozen=True)
 class Address:
-    """Which database. `place` says it to people; none of the `secrets` may ever be shown."""
+    """Which database. `place` says it to people; none of the `secrets` may ever be shown.
+
+    `file` is that of an SQLite database; empty: a PostgreSQL, which several processes can share.
+    """
 
     place: str
     secrets: tuple[str, ...]
-    _file: str = ""
+    file: str = ""
     _dsn: str = ""
 
     @classmethod
@@ -53,7 +56,7 @@ class Address:
     def _of_sqlite(cls, rest: str) -> Self:
         if not re.fullmatch(r"/[^?#:]+", rest):
             raise UsageError("the database's URL names no file: sqlite:///canary.db, or sqlite:////data/canary.db")
-        return cls(place=f"the SQLite file {rest[1:]}", secrets=(), _file=rest[1:])
+        return cls(place=f"the SQLite file {rest[1:]}", secrets=(), file=rest[1:])
 
     @classmethod
     def _of_postgresql(cls, url: str) -> Self:
@@ -74,15 +77,15 @@ class Address:
         Raises:
             StoreError: it cannot have one; sqlite3's own errors when it cannot be opened.
         """
-        if self._file:
-            await asyncio.to_thread(_write_ahead, self._file, self.place)
+        if self.file:
+            await asyncio.to_thread(_write_ahead, self.file, self.place)
 
     def engine(self, answer: float | None) -> AsyncEngine:
         """Connections to it, none of them made yet; a statement must be answered in `answer` seconds.
 
         In a transaction on an engine with the execution option `writes`, SQLite's lock is taken at once.
         """
-        return _sqlite(self._file) if self._file else _postgresql(self._dsn, answer)
+        return _sqlite(self.file) if self.file else _postgresql(self._dsn, answer)
 
 
 def _write_ahead(file: str, place: str) -> None:

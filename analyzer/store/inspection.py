@@ -38,7 +38,7 @@ async def inspect(url: str) -> Inspected:
         StoreError: it cannot be opened; StoreUnavailable: not now.
     """
     address = Address.read(url)
-    if _is_new(url):
+    if _is_new(address):
         return Inspected(address.place, Schema.NONE)
     engine = address.engine(ANSWER)
     try:
@@ -49,9 +49,8 @@ async def inspect(url: str) -> Inspected:
         await engine.dispose()
 
 
-def _is_new(url: str) -> bool:
-    scheme, _, file = url.strip().partition(":///")
-    return scheme.startswith("sqlite") and not Path(file).exists()
+def _is_new(address: Address) -> bool:
+    return bool(address.file) and not Path(address.file).exists()
 
 
 def _schema(connection: Connection) -> Schema:

@@ -93,6 +93,7 @@ def test_all_is_good(bench: Bench, prometheus: Misbehaving) -> None:
         ("helm", "/no/such/helm", 2, "helm: /no/such/helm is no program that can be run"),
         ("access", "{tokens_file: /no/tokens.yaml}", 2, "access: /no/tokens.yaml: there is no such file"),
         ("database", "sqlite:////no/such/canary.db", 2, "may not be written by this user, or its folder is missing"),
+        ("database", "' sqlite:////no/such/canary.db'", 2, "may not be written by this user, or its folder is missing"),
         ("database", "postgresql://u:geheim@127.0.0.1:9/x", 4, "database: PostgreSQL at 127.0.0.1:9, database x: "),
         ("listen", "{tls_certificate: /no.pem, tls_key: /no.key}", 2, "/no.key cannot be read: No such file"),
         ("access", "{service_accounts: {enabled: true}}", 4, "access.service_accounts: no Kubernetes cluster is"),

@@ -15,6 +15,8 @@ def test_a_second_one_is_refused_while_the_first_lasts(tmp_path: Path) -> None:
     with alone(url):
         with pytest.raises(StoreError, match="another canary serve works on it"), alone(url):
             pass
+        with pytest.raises(StoreError, match="another canary serve works on it"), alone(f" {url} "):
+            pass
         with alone(f"sqlite:///{tmp_path}/other.db"):
             pass
     with alone(url):

@@ -255,6 +255,10 @@ class TestMistakes:
                 "replicas: 2 cannot share an SQLite database: give the URL of a PostgreSQL, or replicas: 1",
             ),
             (
+                "replicas: 3\ndatabase: ' sqlite:///x.db'",
+                "replicas: 3 cannot share an SQLite database: give the URL of a PostgreSQL, or replicas: 1",
+            ),
+            (
                 "targets: {web: {rollback: 'a && b'}}",
                 "canary.yaml:1: targets.web.rollback: is no command that can be run without a shell: write words",
             ),
