@@ -1,7 +1,7 @@
 """`canary history`: Helm's history of a release with our verdicts beside it, and what is wrong with it."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,14 +16,15 @@ from analyzer.model.target import Revision
 from analyzer.platforms.audit import Finding, Workload, audit, serving
 from analyzer.platforms.cluster import Object, path, selector
 from analyzer.platforms.helm_history import Entry
-from analyzer.platforms.helm_manifest import objects
+from analyzer.platforms.helm_manifest import digest, objects
 from analyzer.platforms.parts import items, mapping
-from analyzer.platforms.verdicts import Judged, Verdicts
+from analyzer.platforms.verdicts import Judged, Verdicts, verdict_of
 from analyzer.rendering.text import printable
 
 T = TypeVar("T")
 
 _SHORT = 60  # characters of a reason
+_AT_ONCE = 4  # helm processes
 
 
 class Line(Model):
@@ -67,10 +68,11 @@ async def _read(order: Order) -> History:
             _or(verdicts.read(), (), "verdicts cannot be shown", warnings),
             _or(_workloads(release, entries[-1], namespace, warnings), (), "workloads cannot be looked at", warnings),
         )
+        digests = await _digests(release, entries, judged, warnings)
     return History(
         release=release.name,
         namespace=namespace,
-        revisions=tuple(Line(revision=each, judged=_verdict(each, judged)) for each in map(Entry.as_revision, entries)),
+        revisions=tuple(_line(entry, digests, judged) for entry in entries),
         audit=audit(entries, release.name, workloads),
         warnings=tuple(dict.fromkeys(warnings)),
     )
@@ -85,10 +87,28 @@ async def _or(read: Awaitable[T], otherwise: T, trouble: str, warnings: list[str
         return otherwise
 
 
-def _verdict(revision: Revision, judged: Sequence[Judged]) -> Judged | None:
-    """The newest verdict of a revision; one from before it is of an earlier life of the release."""
-    of_it = [each for each in judged if each.revision == revision.number and each.at >= (revision.deployed_at or 0)]
-    return of_it[-1] if of_it else None
+async def _digests(
+    release: Opened, entries: Sequence[Entry], judged: Sequence[Judged], warnings: list[str]
+) -> dict[int, str]:
+    """Of the manifests of those revisions that have verdicts: a verdict is of one manifest."""
+    numbers = {each.revision for each in judged}
+    asked = [entry.revision for entry in entries if str(entry.revision) in numbers]
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(revision: int) -> str:
+        async with turn:
+            return digest(await release.program.manifest(revision))
+
+    found = await together(
+        *(_or(read(number), "", f"verdicts of revision {number} cannot be shown", warnings) for number in asked)
+    )
+    return dict(zip(asked, found, strict=True))
+
+
+def _line(entry: Entry, digests: Mapping[int, str], judged: Sequence[Judged]) -> Line:
+    revision = entry.as_revision(digests.get(entry.revision, ""))
+    found = verdict_of(judged, revision.number, revision.digest, revision.deployed_at)
+    return Line(revision=revision, judged=found)
 
 
 async def _workloads(release: Opened, current: Entry, namespace: str, warnings: list[str]) -> tuple[Workload, ...]:

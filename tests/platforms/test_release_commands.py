@@ -10,6 +10,7 @@ from fake_helm import FakeHelm
 from ruamel.yaml import YAML
 
 from analyzer.cli.__main__ import run
+from analyzer.platforms.helm_manifest import digest
 from analyzer.platforms.verdicts import Judged, name_of, with_verdict
 
 WHERE = f"/api/v1/namespaces/shop/configmaps/{name_of('web')}"
@@ -30,11 +31,12 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
         yield fake
 
 
-def verdict(api: FakeApi, revision: str, verdict: str, at: float = LATER, **more: object) -> None:
+def verdict(fake: FakeHelm, api: FakeApi, revision: str, verdict: str, at: float = LATER, **more: object) -> None:
+    manifest = str(fake.recorded(f"manifest-{revision}")["stdout"])
     judged = Judged.model_validate(
         {
             "revision": revision,
-            "digest": "sha256:x",
+            "digest": digest(manifest),
             "verdict": verdict,
             "at": at,
             "reason": "errors: 9 % > 1 %",
@@ -55,8 +57,8 @@ def test_verdicts_stand_beside_the_revisions(
     fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_helm.says("history-rolled-back")
-    verdict(api, "3", "pass")
-    verdict(api, "4", "fail", action="rollback done")
+    verdict(fake_helm, api, "3", "pass")
+    verdict(fake_helm, api, "4", "fail", action="rollback done")
     assert canary(fake_helm, "history", "web") == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
@@ -69,7 +71,7 @@ def test_verdicts_stand_beside_the_revisions(
 
 def test_json_has_it_all(fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     fake_helm.says("history-rolled-back")
-    verdict(api, "4", "fail")
+    verdict(fake_helm, api, "4", "fail")
     assert canary(fake_helm, "history", "helm/web", "-o", "json") == 0
     told = json.loads(capsys.readouterr().out)
     assert list(told) == ["release", "namespace", "revisions", "audit", "warnings"]
@@ -88,9 +90,35 @@ def test_a_verdict_of_an_earlier_life_of_the_release_is_not_shown(
     fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_helm.says("history-rolled-back")
-    verdict(api, "4", "fail", at=1_000_000_000.0)
+    verdict(fake_helm, api, "4", "fail", at=1_000_000_000.0)
     assert canary(fake_helm, "history", "web") == 0
     assert "errors: 9 %" not in capsys.readouterr().out
+
+
+def test_a_verdict_of_another_manifest_is_not_shown(
+    fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_helm.says("history-rolled-back")
+    verdict(fake_helm, api, "4", "pass", reason="of this one")
+    verdict(fake_helm, api, "4", "fail", at=LATER + 60, reason="of another", digest="sha256:another")
+    verdict(fake_helm, api, "3", "fail", reason="of another", digest="sha256:another")
+    assert canary(fake_helm, "history", "web") == 0
+    printed = capsys.readouterr()
+    assert "of this one" in printed.out
+    assert "of another" not in printed.out
+    assert printed.err == ""
+
+
+def test_a_verdict_whose_manifest_cannot_be_read_is_told(
+    fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict(fake_helm, api, "4", "fail")
+    fake_helm.answers = [answer for answer in fake_helm.answers if "--revision=4" not in answer["argv"]]  # type: ignore[operator]
+    fake_helm.says("history-rolled-back")
+    assert canary(fake_helm, "history", "web") == 0
+    printed = capsys.readouterr()
+    assert "verdicts of revision 4 cannot be shown: " in printed.err
+    assert "errors: 9 %" not in printed.out
 
 
 def test_pods_are_looked_at(fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +138,7 @@ def test_a_terminal_is_not_written_to_by_a_reason(
     fake_helm: FakeHelm, api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_helm.says("history-rolled-back")
-    verdict(api, "4", "fail", reason="\x1b[2J\nREVISION")
+    verdict(fake_helm, api, "4", "fail", reason="\x1b[2J\nREVISION")
     assert canary(fake_helm, "history", "web") == 0
     told = capsys.readouterr().out
     assert "\x1b" not in told
