@@ -1,22 +1,13 @@
 """`canary rbac`: the Role that the analyzer needs for one release."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 
 from analyzer.cli.release import Opened, Order, opened
 from analyzer.cli.streams import tell
-from analyzer.errors import PlatformError, UsageError
-from analyzer.platforms.rights import Needs, Release, Storage, role, survey
+from analyzer.errors import PlatformError
+from analyzer.platforms.rights import Needs, Release, role, survey
 
-_STORAGE: dict[str, Storage] = {
-    "": "secrets",
-    "secret": "secrets",
-    "secrets": "secrets",
-    "configmap": "configmaps",
-    "configmaps": "configmaps",
-    "sql": "",
-}
 _AT_ONCE = 4  # helm processes
 _RBAC_GROUP = "rbac.authorization.k8s.io"
 
@@ -32,10 +23,10 @@ def run(order: Order, account: str, *, acting: bool) -> int:
 
 
 async def _written(order: Order, account: str, *, acting: bool) -> str:
-    storage = _storage()
     async with opened(order) as release:
         namespace = await release.namespace()
-        needs = await survey(release.cluster, await _manifests(release), Release(namespace, storage, release.name))
+        kept = Release(namespace, release.program.storage, release.name)
+        needs = await survey(release.cluster, await _manifests(release), kept)
     for kind in needs.unknown:
         tell(f"canary: the cluster does not know {kind}, which a kept revision has: no right is written for it")
     rights = {*needs.looking, *((*needs.verdicts, *needs.rollback) if acting else ())}
@@ -47,13 +38,6 @@ async def _written(order: Order, account: str, *, acting: bool) -> str:
         + (_escalation(needs) if acting else "")
         + role(tuple(rights), f"canary-analyzer.{namespace}.{release.name}", subject)
     )
-
-
-def _storage() -> Storage:
-    driver = os.environ.get("HELM_DRIVER", "").lower()
-    if driver not in _STORAGE:
-        raise UsageError(f"HELM_DRIVER={driver}: write secret, configmap or sql")
-    return _STORAGE[driver]
 
 
 async def _manifests(release: Opened) -> Sequence[str]:

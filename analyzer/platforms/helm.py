@@ -43,7 +43,7 @@ class Helm:
     `cluster` nothing is known of pods.
 
     Raises:
-        UsageError: the name cannot be that of a release.
+        UsageError: the name cannot be that of a release, or HELM_DRIVER names no place for releases.
     """
 
     def __init__(self, target: Target, settings: HelmSettings | None = None, cluster: Cluster | None = None) -> None:

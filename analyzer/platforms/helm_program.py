@@ -24,7 +24,15 @@ _SERVER_SIDE = {"ssa", "server-side apply"}  # what it calls that in JSON, and i
 _VERSION = re.compile(r"(?:Client: )?v(\d+)\.(\d+)\S*")  # Helm 2 says "Client: "
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LONGEST_NAME = 53
-_SECRETS = {"", "secret", "secrets"}  # HELM_DRIVER, where releases are kept in Secrets
+_STORAGE: dict[str, Storage] = {
+    "": "secrets",
+    "secret": "secrets",
+    "secrets": "secrets",
+    "configmap": "configmaps",
+    "configmaps": "configmaps",
+    "sql": "",
+}
+"""By HELM_DRIVER, in which helm itself tells capitals from small letters."""
 _HISTORY_LENGTH = 256  # revisions that are looked at
 
 
@@ -86,7 +94,7 @@ class HelmProgram:
     Without a namespace in `target`, Helm's own applies: that of the kubeconfig's context, or HELM_NAMESPACE.
 
     Raises:
-        UsageError: the name cannot be that of a release.
+        UsageError: the name cannot be that of a release, or HELM_DRIVER names no place for releases.
     """
 
     def __init__(self, target: Target, settings: HelmSettings) -> None:
@@ -101,13 +109,12 @@ class HelmProgram:
         self._target = target
         # HELM_DEBUG would mix helm's log into the messages that are quoted.
         self.env = {**os.environ, "HELM_DEBUG": "false", **settings.env}
-        self._version: tuple[int, int] | None = None
-
-    @property
-    def storage(self) -> Storage:
-        """Where helm keeps its releases, as HELM_DRIVER says; empty: not in the cluster."""
         driver = self.env.get("HELM_DRIVER", "")
-        return "configmaps" if driver.startswith("configmap") else "secrets" if driver in _SECRETS else ""
+        if driver not in _STORAGE:
+            raise UsageError(f"HELM_DRIVER={driver}: write secret, configmap or sql")
+        self.storage = _STORAGE[driver]
+        """Where helm keeps its releases; empty: not in the cluster."""
+        self._version: tuple[int, int] | None = None
 
     async def version(self) -> tuple[int, int]:
         """Major and minor version of helm, asked once.

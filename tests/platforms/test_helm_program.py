@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fake_helm import FakeHelm
 
-from analyzer.errors import PlatformError
+from analyzer.errors import PlatformError, UsageError
 from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions
 
@@ -64,3 +64,9 @@ async def test_without_force_nothing_is_asked(tmp_path: Path) -> None:
 )
 def test_where_helm_keeps_its_releases(tmp_path: Path, driver: str, storage: str) -> None:
     assert program(FakeHelm(tmp_path, "helm4"), HELM_DRIVER=driver).storage == storage
+
+
+@pytest.mark.parametrize("driver", ["carrier-pigeon", "Secret", "configmapped", "memory"])
+def test_a_storage_that_is_not_known(tmp_path: Path, driver: str) -> None:
+    with pytest.raises(UsageError, match=f"HELM_DRIVER={driver}: write secret, configmap or sql"):
+        program(FakeHelm(tmp_path, "helm4"), HELM_DRIVER=driver)
