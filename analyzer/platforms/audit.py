@@ -9,6 +9,7 @@ from analyzer.model.base import Model
 from analyzer.model.units import show_duration
 from analyzer.platforms.cluster import Object
 from analyzer.platforms.helm_history import IN_PROGRESS, Entry, no_way_back, once_deployed
+from analyzer.platforms.migration_words import is_fixed
 from analyzer.platforms.parts import items, mapping, number
 from analyzer.platforms.starting import container_start, start_of, statuses
 
@@ -199,20 +200,12 @@ def _restarts(workload: Workload, container: Object) -> int:
 def _images(workload: Workload) -> Iterator[Finding]:
     for container in (*workload.init_containers, *workload.containers):
         image = str(container.get("image") or "")
-        if image and is_loose(image):
+        if image and not is_fixed(image):
             yield Finding(
                 about="image",
                 sentence=f"container {container.get('name')} runs {image}, which names no fixed version: a rollback "
                 "may start the same bad image again; give it a tag of its own, or a digest",
             )
-
-
-def is_loose(image: str) -> bool:
-    """Whether an image's name may mean another image tomorrow: no tag or `latest`, and no digest."""
-    if "@" in image:
-        return False
-    _, _, tag = image.rpartition("/")[2].partition(":")
-    return tag in {"", "latest"}
 
 
 def _few(words: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.platforms.audit import Workload, audit, is_loose, serving
+from analyzer.platforms.audit import Workload, audit, serving
 from analyzer.platforms.helm_history import Entry
 from analyzer.platforms.starting import container_start, start_of
 
@@ -160,23 +160,6 @@ def test_probes_and_images(container: Object, told: str | None) -> None:
 def test_restarts_are_told_with_the_probe_that_may_cause_them() -> None:
     lines = found(workload("Deployment", pod(60, restarts=4), container={"livenessProbe": {"periodSeconds": 5}}))
     assert ["restarts so far: 4" in line for line in lines] == [True]
-
-
-@pytest.mark.parametrize(
-    ("image", "loose"),
-    [
-        ("web", True),
-        ("web:latest", True),
-        ("registry.example:5000/web", True),
-        ("registry.example:5000/web:1", False),
-        ("registry.example/web:1.2.3", False),
-        ("web@sha256:aa", False),
-        ("web:latest@sha256:aa", False),
-        ("web:latest-2026", False),
-    ],
-)
-def test_an_image_that_may_be_another_tomorrow(image: str, loose: bool) -> None:
-    assert is_loose(image) == loose
 
 
 def test_only_what_stays_is_looked_at() -> None:

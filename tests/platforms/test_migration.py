@@ -141,6 +141,23 @@ def test_the_parts_of_an_image(image: str, parts: tuple[str, str], fixed: bool) 
 
 
 @pytest.mark.parametrize(
+    ("image", "fixed"),
+    [
+        ("web", False),
+        ("web:latest", False),
+        ("registry.example:5000/web", False),
+        ("registry.example:5000/web:1", True),
+        ("registry.example/web:1.2.3", True),
+        ("web@sha256:aa", True),
+        ("web:latest@sha256:aa", True),
+        ("web:latest-2026", True),
+    ],
+)
+def test_an_image_that_may_be_another_tomorrow(image: str, fixed: bool) -> None:
+    assert is_fixed(image) == fixed
+
+
+@pytest.mark.parametrize(
     ("ran", "words"),
     [
         (hook("web-migrate"), "the hook Job web-migrate (pre-upgrade) looks like a database migration: its name has"),
