@@ -1,8 +1,8 @@
 """Lists of analyses, newest first, in pages that stay in place while new analyses come."""
 
 import base64
-import binascii
 import json
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from analyzer.errors import UsageError
 from analyzer.store.entry import Entry, State, entry_of
 from analyzer.store.schema import ANALYSES
+
+_CURSOR = re.compile(r'\[(\d{1,12}(?:\.\d{1,9})?), "([0-9a-z]{1,64})"\]', re.ASCII)
+"""When the last analysis of a page was ordered, and its id."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def _cursor(entry: Entry) -> str:
 
 def _place(cursor: str) -> tuple[float, str]:
     try:
-        created_at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return float(created_at), str(id_)
-    except (ValueError, TypeError, binascii.Error):
-        raise UsageError("not a cursor of a list of analyses: take it from the page before, unchanged") from None
+        told = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        told = ""
+    if not (place := _CURSOR.fullmatch(told)):
+        raise UsageError("after: not a cursor of this list: take `next` of the page before, unchanged")
+    return float(place[1]), place[2]
