@@ -80,9 +80,7 @@ async def recording(analysis_id: AnalysisId, caller: Asking, parts: Here) -> Res
 async def _lines(parts: Parts, entry: Entry) -> AsyncIterator[str]:
     """A page at a time: a long analysis is not held in memory."""
     yield f"{heading(f'canary-analyzer {__version__}')}\n"
-    seq = 0
-    while page := await parts.service.analyses.events(entry.id, seq, _PAGE):
-        seq = page[-1].seq
+    async for page in parts.service.analyses.pages(entry.id, limit=_PAGE):
         yield "".join(f"{numbered.event.model_dump_json()}\n" for numbered in page)
 
 

@@ -51,8 +51,6 @@ async def _stored(id_: str, url: str) -> Sequence[Event]:
     from analyzer.store.database import Database
 
     async with Database.reading(url) as database:
-        analyses, events = Analyses(database), list[Event]()
+        analyses = Analyses(database)
         await analyses.get(id_)
-        while page := await analyses.events(id_, len(events)):
-            events += [numbered.event for numbered in page]
-    return events
+        return [numbered.event async for page in analyses.pages(id_) for numbered in page]

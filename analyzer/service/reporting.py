@@ -69,11 +69,9 @@ class Reports:
 
     async def _folded(self, entry: Entry) -> _Folded:
         folded = self._kept.get(entry.id, _Folded(0, None))
-        while events := await self._analyses.events(entry.id, folded.seq, PAGE):
+        async for events in self._analyses.pages(entry.id, folded.seq, PAGE):
             async with self._turn:
                 folded = await asyncio.to_thread(_fold, folded, events)
-            if len(events) < PAGE:
-                break
         self._kept[entry.id] = folded
         self._kept.move_to_end(entry.id)
         while len(self._kept) > self._most:
@@ -94,7 +92,7 @@ class Reports:
 
     async def _all_events(self, entry: Entry) -> Sequence[Event]:
         events: list[Event] = []
-        while page := await self._analyses.events(entry.id, len(events), PAGE):
+        async for page in self._analyses.pages(entry.id, limit=PAGE):
             events += [numbered.event for numbered in page]
             if len(events) > MOST_EVENTS:
                 raise UsageError(f"analysis {entry.id} has more than {MOST_EVENTS} events: too many to judge again")

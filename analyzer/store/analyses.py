@@ -1,6 +1,6 @@
 """All analyses that were ordered: found by their rows, told by their events, worked on under a lease."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -108,6 +108,13 @@ class Analyses:
         async with self._database.read() as connection:
             rows = (await connection.execute(wanted)).all()
         return [_numbered(id_, row.seq, row.body) for row in rows]
+
+    async def pages(self, id_: str, after: int = 0, limit: int = 1000) -> AsyncIterator[Sequence[Numbered]]:
+        """All of its events after that number, in order, in pages of at most `limit`; see `events`."""
+        full = True
+        while full and (page := await self.events(id_, after, limit)):
+            after, full = page[-1].seq, len(page) == limit
+            yield page
 
     async def changes(self, after: int, limit: int = 500) -> Sequence[Entry]:
         """The analyses that have changed after that position, each once, as it is now, in the order of their changes.

@@ -106,6 +106,25 @@ async def test_events_are_numbered_from_one_without_a_gap(analyses: Analyses) ->
     assert await analyses.events("nobody") == []
 
 
+@pytest.mark.parametrize(
+    ("after", "limit", "pages"),
+    [
+        (0, 1, [[1], [2], [3], [4]]),
+        (0, 2, [[1, 2], [3, 4]]),
+        (0, 3, [[1, 2, 3], [4]]),
+        (0, 4, [[1, 2, 3, 4]]),
+        (0, 5, [[1, 2, 3, 4]]),
+        (1, 2, [[2, 3], [4]]),
+        (4, 2, []),
+    ],
+)
+async def test_all_events_come_in_pages(analyses: Analyses, after: int, limit: int, pages: list[list[int]]) -> None:
+    (claim,) = await begun(analyses, "a")
+    await analyses.append("a", claim.lease, [event(number) for number in range(4)])
+    assert [[kept.seq for kept in page] async for page in analyses.pages("a", after, limit)] == pages
+    assert [page async for page in analyses.pages("nobody", after, limit)] == []
+
+
 async def test_the_row_goes_with_the_events(analyses: Analyses) -> None:
     (claim,) = await begun(analyses, "a")
     await analyses.append("a", claim.lease, [event(7)])
