@@ -36,10 +36,6 @@ class Absence(StrEnum):
     NOT_RECORDED = "not-recorded"  # a recording judged again by rules that ask for something else
 
 
-TRANSIENT = frozenset({Absence.UNREACHABLE, Absence.TIMEOUT, Absence.MALFORMED, Absence.PARTIAL})
-"""Absences that asking again may cure; the window is read again later."""
-
-
 class Missing(Model):
     """No numbers, and why. `detail` is a sentence, with the server's own message where there is one."""
 

@@ -24,14 +24,14 @@ from analyzer.platforms.helm_history import (
 )
 from analyzer.platforms.helm_manifest import digest, same_pods
 from analyzer.platforms.helm_obstacles import Obstacles, Subject, Told
-from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions, parse_version
+from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions
 from analyzer.platforms.helm_rollback import HelmRollback
 from analyzer.platforms.pods import ReleasePods, absent, foreign, health, remaining, sides
 from analyzer.platforms.rights import missing, needed, sentence
 from analyzer.platforms.verdicts import Judged, Verdicts, claim
 from analyzer.platforms.workloads import Workload, workloads
 
-__all__ = ["Helm", "HelmSettings", "RollbackOptions", "parse_version"]
+__all__ = ["Helm", "HelmSettings", "RollbackOptions"]
 
 _Key = tuple[int, datetime | None]
 

@@ -24,6 +24,10 @@ PAGE = 500
 """Events in one question to the database."""
 MOST_EVENTS = 200_000
 """Events of one analysis beyond which it is not judged again."""
+KEPT = 64
+"""Analyses of which is kept where they stood."""
+FOLDED_AT_ONCE = 2
+"""Analyses that are folded at a time: that is work for a processor, and running analyses need it, too."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,14 @@ class _Folded:
 class Reports:
     """The reports of a store's analyses.
 
-    Where an analysis stood is kept for the `most` that were asked for last: the next report folds what came since.
-    At most `at_once` are folded at a time: that is work for a processor, and running analyses need it, too.
+    Where an analysis stood is kept for those that were asked for last: the next report folds what came since.
     """
 
-    def __init__(self, analyses: Analyses, most: int = 64, at_once: int = 2) -> None:
+    def __init__(self, analyses: Analyses) -> None:
         self._analyses = analyses
-        self._most = most
         self._kept: OrderedDict[str, _Folded] = OrderedDict()
         self._asked: dict[str, asyncio.Lock] = {}
-        self._turn = asyncio.Semaphore(at_once)
+        self._turn = asyncio.Semaphore(FOLDED_AT_ONCE)
 
     async def of(self, entry: Entry) -> Report | None:
         """The report as the analysis stands; None before its plan.
@@ -74,7 +76,7 @@ class Reports:
                 folded = await asyncio.to_thread(_fold, folded, events)
         self._kept[entry.id] = folded
         self._kept.move_to_end(entry.id)
-        while len(self._kept) > self._most:
+        while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return folded
 
@@ -99,11 +101,6 @@ class Reports:
         if not events or not isinstance(events[0], Planned):
             raise UsageError(f"analysis {entry.id} has read nothing: there is nothing to judge again")
         return events
-
-
-async def report_of(analyses: Analyses, entry: Entry) -> Report | None:
-    """The report of one analysis; see `Reports.of`."""
-    return await Reports(analyses).of(entry)
 
 
 def _fold(folded: _Folded, events: Sequence[Numbered]) -> _Folded:

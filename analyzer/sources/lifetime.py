@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from analyzer.sources.counting import Labels, Series
 
 JOB, INSTANCE, POD, NAMESPACE = "job", "instance", "pod", "namespace"
-IDENTIFYING = (JOB, INSTANCE)
 
 
 @dataclass

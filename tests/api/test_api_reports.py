@@ -14,7 +14,7 @@ from analyzer.engine.replay import judge_again
 from analyzer.errors import StoreError
 from analyzer.model.report import Report, Verdict
 from analyzer.service import reporting
-from analyzer.service.reporting import Reports, report_of
+from analyzer.service.reporting import Reports
 from analyzer.store.entry import Numbered
 from analyzer.store.recording import read_recording
 from tests.api.house import House, events_of_a_failure
@@ -32,7 +32,7 @@ async def test_folding_on_is_the_same_as_folding_anew(house: House, monkeypatch:
     for at in range(0, len(events), 4):
         await service.analyses.append(id_, claim.lease, events[at : at + 4])
         entry = await service.analyses.get(id_)
-        assert await reports.of(entry) == await report_of(service.analyses, entry)
+        assert await reports.of(entry) == await Reports(service.analyses).of(entry)
     assert await reports.of(entry) == judge_again(events)
 
 
@@ -53,8 +53,9 @@ async def test_an_event_is_folded_once_however_many_ask(house: House, monkeypatc
     assert read == list(range(1, len(await events_of_a_failure()) + 1))
 
 
-async def test_what_is_kept_is_bounded(house: House) -> None:
-    reports = Reports(house.service.analyses, most=2)
+async def test_what_is_kept_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "KEPT", 2)
+    reports = Reports(house.service.analyses)
     for _ in range(4):
         await reports.of(await house.service.analyses.get(await house.failed()))
     assert len(reports._kept) == 2
