@@ -1,19 +1,21 @@
 """A Kubernetes API server of a few lines: objects by path, resourceVersions, reviews of rights, refusals."""
 
+import asyncio
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from fake_kubeconfig import written
 
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 
+T = TypeVar("T")
 Object = dict[str, Any]
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 LISTS = {"configmaps", "controllerrevisions", "pods", "replicasets"}  # those that are there even when they are empty
@@ -118,6 +120,19 @@ def _merged(there: object, change: object) -> Any:  # noqa: ANN401 -- JSON
         else:
             found[key] = _merged(found.get(key), value)
     return found
+
+
+def ask(api: FakeApi, what: Callable[[Cluster], Awaitable[T]]) -> T:
+    """What a cluster that speaks to it answers."""
+
+    async def asking() -> T:
+        cluster = api.cluster()
+        try:
+            return await what(cluster)
+        finally:
+            await cluster.close()
+
+    return asyncio.run(asking())
 
 
 def _fits(found: Object, selector: str | None) -> bool:

@@ -4,7 +4,18 @@ import json
 import sys
 from pathlib import Path
 
+from analyzer.model.target import ActionKind, Intent, PlatformKind, Revision, Target
+
 RECORDED = Path(__file__).parent / "recorded"
+WEB = Target(kind=PlatformKind.HELM, name="web", namespace="shop")
+INTENT = Intent(
+    kind=ActionKind.ROLLBACK,
+    target=WEB,
+    from_revision=Revision(number="2"),
+    to_revision=Revision(number="1"),
+    reason="worse",
+)
+"""A way back from the second revision of the release that every call is for."""
 
 # Answers a known command line, several answers for the same one in turn; an unknown one is told and fails.
 SCRIPT = """\

@@ -4,20 +4,12 @@ import asyncio
 import json
 
 import pytest
-from fake_helm import FakeHelm
+from fake_helm import INTENT, WEB, FakeHelm
 
-from analyzer.model.target import ActionKind, Intent, PlatformKind, Receipt, Revision, Target
+from analyzer.model.target import Receipt
 from analyzer.platforms import helm_rollback
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 
-WEB = Target(kind=PlatformKind.HELM, name="web", namespace="shop")
-INTENT = Intent(
-    kind=ActionKind.ROLLBACK,
-    target=WEB,
-    from_revision=Revision(number="2"),
-    to_revision=Revision(number="1"),
-    reason="worse",
-)
 REFUSED = "Error: dial tcp 10.0.0.1:443: connect: connection refused"
 FORBIDDEN = 'Error: services "web" is forbidden: User "canary" cannot get resource "services" in API group ""'
 NOT_READY = "Error: timed out waiting for the condition"

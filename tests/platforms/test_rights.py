@@ -1,20 +1,16 @@
 """Which rights a release needs, which are missing, and the Role that grants them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
-from fake_api import REVIEWS, FakeApi, running
+from fake_api import REVIEWS, FakeApi, ask, running
 from ruamel.yaml import YAML
 
 from analyzer.errors import PlatformError, PlatformUnavailable
-from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.discovery import Kind, Place, Resource, discover, places
 from analyzer.platforms.rights import Needs, Release, Right, Storage, missing, needed, role, sentence, survey
 
-T = TypeVar("T")
 MANIFEST = """\
 apiVersion: v1
 kind: ConfigMap
@@ -52,17 +48,6 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
             resources = [{"name": name, "kind": kind, "namespaced": namespaced} for name, kind, namespaced in kinds]
             fake.objects[where] = {"kind": "APIResourceList", "resources": resources}
         yield fake
-
-
-def ask(api: FakeApi, what: Callable[[Cluster], Awaitable[T]]) -> T:
-    async def asking() -> T:
-        cluster = api.cluster()
-        try:
-            return await what(cluster)
-        finally:
-            await cluster.close()
-
-    return asyncio.run(asking())
 
 
 def surveyed(api: FakeApi, *manifests: str, storage: Storage = "secrets", helm: int = 4, name: str = "web") -> Needs:

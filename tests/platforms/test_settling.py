@@ -6,21 +6,13 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from fake_helm import FakeHelm
+from fake_helm import INTENT, WEB, FakeHelm
 
 from analyzer.errors import PlatformUnavailable
-from analyzer.model.target import ActionKind, Intent, PlatformKind, Receipt, Revision, Target
+from analyzer.model.target import Receipt
 from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 
-WEB = Target(kind=PlatformKind.HELM, name="web", namespace="shop")
-INTENT = Intent(
-    kind=ActionKind.ROLLBACK,
-    target=WEB,
-    from_revision=Revision(number="2"),
-    to_revision=Revision(number="1"),
-    reason="worse",
-)
 ROLLBACK = ["rollback", "web", "1", "--timeout=3s"]
 
 

@@ -3,12 +3,11 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
-from fake_api import FakeApi, running
+from fake_api import FakeApi, ask, running
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,20 +41,6 @@ def judged(revision: str = "2", digest: str = "sha256:aa", at: float = 100.0, **
 def api(tmp_path: Path) -> Iterator[FakeApi]:
     with running(tmp_path) as fake:
         yield fake
-
-
-T = TypeVar("T")
-
-
-def ask(api: FakeApi, what: Callable[[Cluster], Awaitable[T]]) -> T:
-    async def asking() -> T:
-        cluster = api.cluster()
-        try:
-            return await what(cluster)
-        finally:
-            await cluster.close()
-
-    return asyncio.run(asking())
 
 
 def write(api: FakeApi, *all_of_them: Judged, namespace: str = "shop") -> None:
