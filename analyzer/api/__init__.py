@@ -4,7 +4,8 @@ app             all of it together
 callers         who asks: nothing but a few open paths is answered without
 limits          how much may be asked: sizes, rates, many at once
 problem         every error as application/problem+json
-representation  what goes in and out as JSON
+representation  what goes in and out as JSON; `writing` writes answers
+documentation   the OpenAPI document
 analyses        ordering analyses, and looking at them
 deciding        decisions by hand
 changes         what happens, as a stream; `hub` brings it from the database to all streams

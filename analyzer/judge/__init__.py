@@ -16,6 +16,8 @@ gauge         the e-process of a gauge: log-ratio of two levels
 combination   several rules, one verdict
 planner       how long a verdict will take
 threshold     a plain limit, several readings in a row
+assessment    all rules of an analysis together, a fold over what was read
+poisson       counts of rare events
 
 Two of these words come back in every signature. `n_c, e_c, n_b, e_b` are requests and bad events of canary and
 baseline within one interval. Arrays may have leading batch dimensions, `shape`: () in an analysis, boundaries for

@@ -17,10 +17,12 @@ parameters   filling `${…}` from the rule set and from outside; it rests on
   template     one selector, scanned and filled
   literal      one string of PromQL, with values that stay values
 
+order        what somebody orders from the service
 target       what is deployed: releases, revisions, the way back
 reading      what one window gave for one metric
 plan         one analysis as it will be done: every query, both sides, all times
 judgement    what a rule says of all readings so far
+guard        reasons not to act
 report       the verdict, the action and its result, with the evidence
 event        what an analysis saw and did, as it is recorded
 """

@@ -2,10 +2,12 @@
 
 A Helm release: `helm` is the platform; `helm_program` runs the CLI (3 and 4), `helm_complaint` explains its failures;
 `helm_history` and `helm_manifest` read what it prints; `helm_rollback` is the way back; `helm_upgrade` and `helm_flags`
-are behind `canary upgrade`; `helm_obstacles` looks for what speaks against a way back: `migration`, `ownership`,
-`drift`, `storm`.
+are behind `canary upgrade`; `helm_obstacles` looks for what speaks against a way back: `migration` (told by
+`migration_words`), `ownership`, `drift`, `storm`.
 The cluster: `cluster` asks the API server that `kubeconfig` names; `workloads`, `pods` and `pod_health` tell whose pods
 are whose and how they fare; `verdicts` and `verdict_record` keep what was found; `rights`, `discovery` and `audit` tell
-what is missing and what goes wrong.
-Anything else: `command` is taken back by a command of the user's. `program` is one run of another program.
+what is missing and what goes wrong; `token_review` tells whose a token is; `parts` are those of any object, `starting`
+how long pods take to be ready.
+Anything else: `command` is taken back by a command of the user's. `program` is one run of another program;
+`starter` begins one, unless it is too late.
 """

@@ -2,6 +2,7 @@
 
 promql      selectors, matchers and expressions: parsed, checked, the sides put into them
 nesting     how deep a query may be nested
+patterns    what a regular expression costs its parser
 rendering   parsed PromQL back into text, with everything escaped
 querying    a metric of a rule set into a query with every expression rendered
 checking    the PromQL of a whole rule set, checked before anything is asked
