@@ -37,9 +37,11 @@ def wanted(workload: Object) -> int:
 
 
 def _at_a_step(spec: Object, status: Object) -> bool:
-    """Whether a Rollout has steps to go before all pods are to be of the new revision."""
-    steps = ((spec.get("strategy") or {}).get("canary") or {}).get("steps") or []
-    return bool(spec.get("paused")) or int(status.get("currentStepIndex") or 0) < len(steps)
+    """Whether a Rollout has steps to go, or a preview to look at, before all pods are to be of the new revision."""
+    strategy = spec.get("strategy") or {}
+    steps = (strategy.get("canary") or {}).get("steps") or []
+    is_preview = "blueGreen" in strategy and status.get("stableRS") != status.get("currentPodHash")
+    return bool(spec.get("paused")) or is_preview or int(status.get("currentStepIndex") or 0) < len(steps)
 
 
 def overdue(workload: Object) -> str:

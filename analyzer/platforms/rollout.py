@@ -14,7 +14,7 @@ from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.pods import Group, ReleasePods, health, sides
 from analyzer.platforms.rights import Right, missing, sentence
 from analyzer.platforms.rollout_control import RolloutControl
-from analyzer.platforms.rollout_state import State
+from analyzer.platforms.rollout_state import State, sets_of
 from analyzer.platforms.storm import SPAN, storm
 from analyzer.platforms.verdicts import Judged, Verdicts, claim, recent_failures
 from analyzer.platforms.workloads import Workload
@@ -96,7 +96,7 @@ class Rollout:
         (group,) = await ReleasePods(self._cluster).look((workload,), ())
         if group.live is None:
             raise NoRelease(f"there is no Rollout {self._target.name} in namespace {namespace}")
-        sets = await self._cluster.items(path("apps/v1", "replicasets", namespace))
+        sets = await self._cluster.items(path("apps/v1", "replicasets", namespace), sets_of(group.live))
         return State.of(group.live, sets), group
 
     def _no_way_back(self, state: State, *, known: bool) -> str:

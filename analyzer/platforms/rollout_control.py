@@ -11,7 +11,7 @@ from analyzer.model.target import Confirm, Intent, Receipt, Target
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.pods import ReleasePods
-from analyzer.platforms.rollout_state import HASH, State
+from analyzer.platforms.rollout_state import HASH, State, sets_of
 from analyzer.platforms.workloads import Workload, is_serving, ready_since
 
 API = "argoproj.io/v1alpha1"
@@ -19,6 +19,8 @@ REASON = "canary-analyzer.io/taken-back"
 """The annotation that says why: an abort by a patch carries no reason of its own."""
 ATTEMPTS = 5
 """Writes, if the controller writes at the same time."""
+PATIENCE = 60.0
+"""Seconds in which an API server that went away in the middle is back."""
 PAUSE = 1.0
 """Seconds between two looks."""
 _LONGEST = 1000  # characters of a reason on the object
@@ -36,21 +38,30 @@ class RolloutControl:
 
     async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
         """Abort or undo, then wait until the pods are as they were; a failed attempt is a receipt that says so."""
-        try:
-            for _ in range(ATTEMPTS):
-                state = await self._state()
-                if state.current != intent.from_revision.digest:
-                    return self._superseded(state)
-                if state.is_aborted:
-                    return await self._after_abort(intent)
-                act = self._abort if state.is_in_flight else self._undo
-                try:
-                    return await act(state, intent, confirm)
-                except PlatformConflict:
-                    continue
-        except PlatformError as error:
-            return self._failed(str(error))
-        return self._failed("something else keeps changing it at the same time")
+        give_up, conflicts = time.monotonic() + PATIENCE, 0
+        while True:
+            try:
+                return await self._begin_or_go_on(intent, confirm)
+            except PlatformConflict as error:
+                conflicts += 1
+                if conflicts == ATTEMPTS:
+                    return self._failed(f"something else keeps changing it at the same time: {error}")
+            except PlatformUnavailable as error:  # whether it was done shows when it is back
+                if time.monotonic() >= give_up:
+                    return self._failed(f"{error}; nobody knows whether it was begun")
+                await asyncio.sleep(PAUSE)
+            except PlatformError as error:
+                return self._failed(str(error))
+
+    async def _begin_or_go_on(self, intent: Intent, confirm: Confirm) -> Receipt:
+        state = await self._state()
+        if state.current == intent.from_revision.digest:
+            if state.is_aborted:
+                return await self._after_abort(intent)
+            return await (self._abort if state.is_in_flight else self._undo)(state, intent, confirm)
+        if intent.to_revision is not None and state.current == intent.to_revision.digest:
+            return await self._after_undo(intent, confirm)
+        return self._superseded(state)
 
     async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of it; None if it was never begun.
@@ -59,13 +70,9 @@ class RolloutControl:
             PlatformError: it cannot be asked; PlatformUnavailable when asking again may help.
         """
         state = await self._state()
-        if state.is_aborted and state.current == intent.from_revision.digest:
-            return await self._after_abort(intent)
-        if intent.to_revision is not None and state.current == intent.to_revision.digest:
-            return await self._after_undo(intent, confirm)
-        if state.current == intent.from_revision.digest:
+        if state.current == intent.from_revision.digest and not state.is_aborted:
             return None
-        return self._superseded(state)
+        return await self._begin_or_go_on(intent, confirm)
 
     # ------------------------------------------------------------------ abort
 
@@ -135,7 +142,8 @@ class RolloutControl:
         live = await self._cluster.get(self._where)
         if live is None:
             raise PlatformError(f"there is no Rollout {self._target.name} in namespace {self._namespace} any more")
-        return State.of(live, await self._cluster.items(path("apps/v1", "replicasets", self._namespace)))
+        where = path("apps/v1", "replicasets", self._namespace)
+        return State.of(live, await self._cluster.items(where, sets_of(live)))
 
     async def _until(self, holds: Callable[[State], bool], serves: Intent | None = None) -> State | None:
         """The state in which it does, or None after `timeout`. With `serves`: and only the wanted pods serve."""

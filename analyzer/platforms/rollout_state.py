@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.model.target import Revision
-from analyzer.platforms.cluster import Object
+from analyzer.platforms.cluster import Object, selector
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.workloads import owned
 
@@ -117,6 +117,12 @@ class State:
             deployed_at=since if since is not None else found.created_at if found else None,
             digest=hash_,
         )
+
+
+def sets_of(live: Object) -> dict[str, str]:
+    """What to ask for the ReplicaSets of a Rollout, and those of others that bear the same labels."""
+    chosen = mapping(live, "spec", "selector")
+    return {"labelSelector": selector(chosen.get("matchLabels"), chosen.get("matchExpressions"))}
 
 
 def _generation(each: Object) -> Generation:

@@ -228,6 +228,7 @@ def workload(kind: str, spec: Object, status: Object) -> Object:
     return {"kind": kind, "metadata": {"name": "web", "generation": 3}, "spec": spec, "status": status}
 
 
+PREVIEW = {"strategy": {"blueGreen": {"previewReplicaCount": 1}}}
 STEPS = {"strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}}
 
 
@@ -247,6 +248,8 @@ STEPS = {"strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}}
         ("Rollout", {"replicas": 5}, {}, 5),
         ("Rollout", {"replicas": 5, **STEPS}, {"currentStepIndex": 1, "updatedReplicas": 1}, 1),
         ("Rollout", {"replicas": 5, **STEPS}, {"currentStepIndex": 2, "updatedReplicas": 4}, 5),
+        ("Rollout", {"replicas": 5, **PREVIEW}, {"stableRS": "a", "currentPodHash": "b", "updatedReplicas": 1}, 1),
+        ("Rollout", {"replicas": 5, **PREVIEW}, {"stableRS": "b", "currentPodHash": "b", "updatedReplicas": 4}, 5),
     ],
 )
 def test_wanted(kind: str, spec: Object, status: Object, expected: int) -> None:

@@ -314,6 +314,31 @@ class TestAbort:
         assert "abort" not in api.objects[WHERE]["status"]
         assert "was undone" in receipt.detail
 
+    @pytest.mark.parametrize("is_done", [True, False])
+    def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(self, api: FakeApi, *, is_done: bool) -> None:
+        """Whether the abort has arrived or not: it is looked at again, and not done twice."""
+        a_rollout(api)
+        a_pod(api, OLD)
+        status = f"{WHERE}/status"
+        api.refusals["PATCH", status] = (503, "going down")
+        if is_done:
+            controller(api, degraded)
+
+        def lost() -> None:
+            api.refusals.pop(("PATCH", status), None)
+            if is_done:
+                api.put(WHERE, degraded(with_status(api.objects[WHERE], abort=True)) or {})
+            controller(api, degraded)
+
+        async def losing(rollout: Rollout, intent: Intent) -> Receipt:
+            asyncio.get_running_loop().call_later(0.1, lost)
+            return await rollout.take_back(intent)
+
+        receipt = act(api, losing)
+        assert receipt is not None
+        assert receipt.ok, receipt
+        assert api.objects[WHERE]["status"]["abort"] is True
+
     def test_a_newer_revision_is_not_touched(self, api: FakeApi) -> None:
         a_rollout(api)
 
