@@ -7,6 +7,7 @@ problem         every error as application/problem+json
 representation  what goes in and out as JSON; `writing` writes answers
 documentation   the OpenAPI document
 analyses        ordering analyses, and looking at them
+argo            the verdict for the web provider of Argo Rollouts
 deciding        decisions by hand
 changes         what happens, as a stream; `hub` brings it from the database to all streams
 reports         reports in their forms

@@ -24,7 +24,7 @@ from analyzer.api.writing import EXAMPLE_ORDERS, json
 from analyzer.model.base import Model
 from analyzer.model.order import Order, Ordered
 from analyzer.model.report import Verdict
-from analyzer.service.identity import Role
+from analyzer.service.identity import Caller, Role
 from analyzer.service.ordering import resolve, target_of
 from analyzer.store.audit import Deed
 from analyzer.store.entry import Entry, State
@@ -74,23 +74,32 @@ async def start(
 
     Sent again with the same `Idempotency-Key` in the same namespace, it is the analysis that was ordered first.
     """
+    entry, kept = await place(parts, caller, order, idempotency_key)
+    if kept is not None and not _is_same(entry, order, kept):
+        raise Refused(422, f"Idempotency-Key: analysis {entry.id} was ordered under it, and the order was another one")
+    analysis = Analysis.of(entry)
+    return json(analysis, 201 if kept is None else 200, {"Location": analysis.links.self})
+
+
+async def place(parts: Parts, caller: Caller, order: Order, key: str | None) -> tuple[Entry, Order | None]:
+    """The analysis of an order; one that was ordered before under this key comes with the order as it is kept now.
+
+    Raises:
+        Refused: they may not, or too many run.
+        UsageError: the order cannot be done.
+    """
     need(caller, Role.START, order.namespace)
     now = await parts.service.database.time()
     async with parts.checking:
         kept = await asyncio.to_thread(resolve, order, parts.service.settings, now)
     await _refuse_too_many(parts, order.namespace)
-    wanted = _entry(kept, caller.name, idempotency_key, now)
-    entry, is_new = await parts.service.analyses.create(wanted)
-    if is_new:
-        detail = f"{order.target}" + (f" in {order.namespace}" if order.namespace else "")
-        await parts.service.audit.append(
-            Deed(at=now, who=caller.name, what="start", analysis_id=entry.id, detail=detail)
-        )
-        parts.service.work.wake()
-    elif not _is_same(entry, order, kept):
-        raise Refused(422, f"Idempotency-Key: analysis {entry.id} was ordered under it, and the order was another one")
-    analysis = Analysis.of(entry)
-    return json(analysis, 201 if is_new else 200, {"Location": analysis.links.self})
+    entry, is_new = await parts.service.analyses.create(_entry(kept, caller.name, key, now))
+    if not is_new:
+        return entry, kept
+    detail = f"{order.target}" + (f" in {order.namespace}" if order.namespace else "")
+    await parts.service.audit.append(Deed(at=now, who=caller.name, what="start", analysis_id=entry.id, detail=detail))
+    parts.service.work.wake()
+    return entry, None
 
 
 def _entry(order: Order, by: str, key: str | None, now: float) -> Entry:

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analyzer import __version__
-from analyzer.api import admin, analyses, changes, deciding, health, reports, rulesets
+from analyzer.api import admin, analyses, argo, changes, deciding, health, reports, rulesets
 from analyzer.api.callers import Authenticated
 from analyzer.api.documentation import document
 from analyzer.api.hub import Hub
@@ -20,6 +20,7 @@ from analyzer.api.parts import Parts
 from analyzer.api.problem import Refused, answer, handle
 from analyzer.errors import CanaryError
 from analyzer.service.brakes import Brakes
+from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
 from analyzer.service.running import Service
 from analyzer.service.telemetry import Telemetry
@@ -31,7 +32,7 @@ _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_ROOMS = (analyses, deciding, reports, changes, rulesets, admin, health)
+_ROOMS = (analyses, argo, deciding, reports, changes, rulesets, admin, health)
 
 
 def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
@@ -59,7 +60,8 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
     )
     switch = Switch(service.database)
     brakes = Brakes(switch, service.settings, service.database.time)
-    app.state.parts = Parts(service, telemetry, Reports(service.analyses), Hub(service.analyses), switch, brakes)
+    reports, hub, polls = Reports(service.analyses), Hub(service.analyses), Polls(service.rollouts)
+    app.state.parts = Parts(service, telemetry, reports, hub, switch, brakes, polls)
     for kind in (Refused, CanaryError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for room in _ROOMS:

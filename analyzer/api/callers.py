@@ -20,6 +20,10 @@ LONGEST = 16 * 1024
 """Bytes of an Authorization header."""
 GUESS = 10.0
 """Requests that one with unknown credentials counts for, of what its address may send."""
+POLLED = "/api/v1/argo/"
+"""Where a controller asks again and again, for each of its Rollouts."""
+POLL = 0.1
+"""Requests that such a question counts for: it is answered from memory."""
 OF_AN_ADDRESS = 10
 """Times as many requests as one caller may send, an address may send: many callers may be behind it."""
 
@@ -92,7 +96,7 @@ class Authenticated:
             self._addresses.take(address, GUESS)
             raise Refused(401, _who(given), {"WWW-Authenticate": "Bearer"})
         self._remember(digest)
-        _allow(self._callers.take(caller.name))
+        _allow(self._callers.take(caller.name, POLL if scope["path"].startswith(POLLED) else 1.0))
         return caller
 
     async def _caller(self, given: list[bytes]) -> Caller | None:

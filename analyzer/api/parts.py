@@ -10,6 +10,7 @@ from analyzer.api.hub import Hub
 from analyzer.errors import NoAnalysis
 from analyzer.service.brakes import Brakes
 from analyzer.service.identity import Caller, Role
+from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
 from analyzer.service.running import Service
 from analyzer.service.telemetry import Telemetry
@@ -32,6 +33,7 @@ class Parts:
     hub: Hub
     switch: Switch
     brakes: Brakes
+    polls: Polls
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:

@@ -22,6 +22,7 @@ from analyzer.service.accounts import ServiceAccounts
 from analyzer.service.alone import alone
 from analyzer.service.identity import FirstKnown, Identities
 from analyzer.service.logs import configure_logs, logger
+from analyzer.service.polling import RolloutsOf
 from analyzer.service.running import Service
 from analyzer.service.settings import Listen, Settings
 from analyzer.service.supervisor import Supervisor
@@ -62,7 +63,10 @@ async def serve(settings: Settings) -> int:
             telemetry = Telemetry(traces=traces)
             analyses, audit = Analyses(database), Audit(database)
             supervisor = Supervisor(settings, database, analyses, audit, telemetry)
-            app = make_app(Service(settings, database, analyses, audit, identities, supervisor), telemetry)
+            cluster = cluster_of(settings)
+            stack.push_async_callback(cluster.close)
+            service = Service(settings, database, analyses, audit, identities, supervisor, RolloutsOf(cluster))
+            app = make_app(service, telemetry)
             for caution in cautions(settings):
                 tell(f"canary: {caution}")
             server = _Server(app, settings, address_of(listener, settings.listen))

@@ -8,6 +8,8 @@ The cluster: `cluster` asks the API server that `kubeconfig` names; `workloads`,
 are whose and how they fare; `verdicts` and `verdict_record` keep what was found; `rights`, `discovery` and `audit` tell
 what is missing and what goes wrong; `token_review` tells whose a token is; `parts` are those of any object, `starting`
 how long pods take to be ready.
+A Rollout of Argo: `rollout` is the platform; `rollout_state` and `rollout_runs` read its status, `rollout_control` is
+the way back.
 Anything else: `command` is taken back by a command of the user's. `program` is one run of another program;
 `starter` begins one, unless it is too late.
 """

@@ -7,6 +7,7 @@ ordering     what is checked before an order is kept
 supervisor   claims analyses, keeps their leases, runs a worker for each, hands them on
 worker       one analysis under a lease (lease)
 brakes       what holds all acts: the switch, dry-run, so many an hour
+polling      which analysis a question of Argo's controller is about
 retention    what is old is removed
 reporting    the report of an analysis from its record
 identity     who asks, and what they may do (tokens; accounts, grants: ServiceAccounts)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from analyzer.service.identity import Identities
+from analyzer.service.polling import Rollouts
 from analyzer.service.settings import Settings
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
@@ -33,3 +34,4 @@ class Service:
     audit: Audit
     identities: Identities
     work: Work
+    rollouts: Rollouts

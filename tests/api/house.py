@@ -9,6 +9,7 @@ import httpx
 from analyzer.api.app import make_app
 from analyzer.engine.replay import judge_again
 from analyzer.model.event import Ended, Event
+from analyzer.platforms.rollout_runs import Attempt, Purpose
 from analyzer.service.identity import EVERYWHERE, Caller, Role
 from analyzer.service.running import Service
 from analyzer.service.settings import CommandTarget, PrometheusSettings, Settings
@@ -67,6 +68,21 @@ class Work:
         return self.sentences
 
 
+@dataclass
+class Cluster:
+    """Rollouts that are what a test says; those of no other name are there."""
+
+    attempts: dict[str, Attempt | Exception] = field(default_factory=dict)
+    asked: int = 0
+
+    async def attempt(self, namespace: str, name: str, purpose: Purpose | None) -> Attempt:  # noqa: ARG002 -- the port's
+        self.asked += 1
+        found = self.attempts.get(name, Attempt("", "", why=f"there is no Rollout {name} in namespace {namespace}"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
 def settings(**other: object) -> Settings:
     given: dict[str, object] = {
         "prometheus": {
@@ -83,7 +99,7 @@ def settings(**other: object) -> Settings:
 
 
 def service_on(database: Database, settings_: Settings) -> Service:
-    return Service(settings_, database, Analyses(database), Audit(database), People(), Work())
+    return Service(settings_, database, Analyses(database), Audit(database), People(), Work(), Cluster())
 
 
 def bearer(name: str) -> dict[str, str]:

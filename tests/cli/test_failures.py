@@ -65,7 +65,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["check", "web"], "TARGET 'web' is not a target: write one of helm/NAME, command/NAME"),
+            (["check", "web"], "TARGET 'web' is not a target: write helm/NAME or command/NAME or rollout/NAME"),
             (["check", "flux/web"], "is not a target"),
             (["check", "helm/"], "is not a target"),
             (["check", "helm/-n"], "a name consists of letters"),

@@ -542,7 +542,10 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["--server", "http://x"], "Missing argument 'TARGET': write helm/RELEASE or command/NAME, or --attach ID"),
+            (
+                ["--server", "http://x"],
+                "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME, or --attach ID",
+            ),
             (["helm/web", "--server", "http://x"], "Missing option '--rules'"),
             ([], "Missing argument 'TARGET'"),
             (["helm/web"], "Missing option '--rules'"),

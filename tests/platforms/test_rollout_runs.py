@@ -1,0 +1,64 @@
+"""Which AnalysisRun of a Rollout is under way."""
+
+from typing import Any
+
+import pytest
+
+from analyzer.platforms.rollout_runs import Attempt, Purpose, read_attempt
+
+NEW, OLD = "6c9b7", "5d4f8"
+
+
+def rollout(generation: int = 2, **status: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+    told = {"currentPodHash": NEW, "stableRS": OLD, "observedGeneration": "2", **status}
+    return {"metadata": {"name": "web", "generation": generation}, "status": told}
+
+
+def run(name: str, status: str = "Running") -> dict[str, str]:
+    return {"name": name, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "purpose"),
+    [
+        ("canary", "currentBackgroundAnalysisRunStatus", Purpose.BACKGROUND),
+        ("canary", "currentStepAnalysisRunStatus", Purpose.STEP),
+        ("blueGreen", "prePromotionAnalysisRunStatus", Purpose.PRE_PROMOTION),
+        ("blueGreen", "postPromotionAnalysisRunStatus", Purpose.POST_PROMOTION),
+    ],
+)
+def test_each_kind_of_run(part: str, field: str, purpose: Purpose) -> None:
+    found = rollout(**{part: {field: run("web-6c9b7-2")}})
+    assert read_attempt(found) == read_attempt(found, purpose) == Attempt(NEW, OLD, run="web-6c9b7-2")
+    (other, *_) = [each for each in Purpose if each != purpose]
+    assert read_attempt(found, other).why == f"no {other.value} analysis of Rollout web is under way"
+
+
+@pytest.mark.parametrize("status", ["Successful", "Failed", "Error", "Inconclusive"])
+def test_one_that_is_over_is_no_attempt(status: str) -> None:
+    found = rollout(canary={"currentStepAnalysisRunStatus": run("web-1", status)})
+    assert read_attempt(found) == Attempt(NEW, OLD, why="no analysis of Rollout web is under way")
+
+
+@pytest.mark.parametrize("status", ["", "Pending", "Running"])
+def test_one_that_has_just_begun_is(status: str) -> None:
+    assert read_attempt(rollout(canary={"currentStepAnalysisRunStatus": run("web-1", status)})).run == "web-1"
+
+
+def test_of_several_the_background_run_counts() -> None:
+    runs = {
+        "currentStepAnalysisRunStatus": run("web-step"),
+        "currentBackgroundAnalysisRunStatus": run("web-background"),
+    }
+    assert read_attempt(rollout(canary=runs)).run == "web-background"
+    assert read_attempt(rollout(canary=runs), Purpose.STEP).run == "web-step"
+
+
+def test_a_status_that_is_older_than_the_spec_says_nothing() -> None:
+    found = rollout(3, canary={"currentStepAnalysisRunStatus": run("web-1")})
+    assert (read_attempt(found).run, "has not seen" in read_attempt(found).why) == ("", True)
+
+
+@pytest.mark.parametrize("status", [{}, {"canary": None}, {"canary": {"currentStepAnalysisRunStatus": "odd"}}])
+def test_a_status_of_another_shape(status: dict[str, Any]) -> None:
+    assert read_attempt(rollout(**status)).run == ""
