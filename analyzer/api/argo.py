@@ -5,6 +5,7 @@ reason can be read, and aborts after a few answers that are no 2xx. So it is 200
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from analyzer.api.analyses import place
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
-from analyzer.errors import StoreUnavailable, UsageError
+from analyzer.errors import NoAnalysis, StoreUnavailable, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import Order
 from analyzer.model.report import Verdict
@@ -123,7 +124,7 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         return entry.id
 
     try:
-        entry = await parts.service.analyses.get(await parts.polls.analysis(poll, start))
+        entry = await _entry(parts, poll, start)
         if entry.state == State.ENDED or entry.summary.verdict != Verdict.PENDING:
             entry = await parts.service.analyses.get(await parts.polls.confirmed(poll, start))
     except Waiting as waiting:
@@ -131,6 +132,14 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
     except StoreUnavailable:
         return _told("nothing is known now: the database cannot be reached")
     return _told(entry.summary.reason or "nothing has been judged yet", entry)
+
+
+async def _entry(parts: Parts, poll: Poll, start: Callable[[str], Awaitable[str]]) -> Entry:
+    try:
+        return await parts.service.analyses.get(await parts.polls.analysis(poll, start))
+    except NoAnalysis:  # removed with what is old, while it was asked for again and again
+        parts.polls.forget(poll)
+        return await parts.service.analyses.get(await parts.polls.analysis(poll, start))
 
 
 def _told(reason: str, entry: Entry | None = None) -> Response:

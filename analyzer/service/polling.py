@@ -78,7 +78,7 @@ class Polls:
         self._known: OrderedDict[Poll, _Known] = OrderedDict()
 
     async def analysis(self, poll: Poll, start: Callable[[str], Awaitable[str]]) -> str:
-        """The id of the analysis that this poll is about; `start` orders it under a key. Empty: `waiting` says why.
+        """The id of the analysis that this poll is about; `start` orders it under a key.
 
         Raises:
             Waiting: there is no attempt to analyse now.
@@ -98,6 +98,10 @@ class Polls:
             Waiting: there is no attempt to analyse now, or nobody can say.
         """
         return await self._begin(poll, start)
+
+    def forget(self, poll: Poll) -> None:
+        """Its analysis is not there any more."""
+        self._known.pop(poll, None)
 
     async def _begin(self, poll: Poll, start: Callable[[str], Awaitable[str]]) -> str:
         run = await self._run(poll)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from analyzer.errors import PlatformUnavailable, StoreUnavailable
 from analyzer.model.event import Ended
@@ -14,6 +15,7 @@ from analyzer.platforms.rollout_runs import Attempt
 from analyzer.service.polling import FRESH, MOST, Poll, Polls, Waiting
 from analyzer.service.running import Service
 from analyzer.store.entry import Summary
+from analyzer.store.schema import ANALYSES, EVENTS
 from tests.api.house import Cluster, House, service_on, settings
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +96,17 @@ async def test_after_a_restart_it_is_the_same_analysis(house: House, cluster: Cl
     async with again.client:
         assert (await told(again))["analysis"] == first["analysis"]
     assert cluster.asked == 2
+
+
+async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House) -> None:
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.PASS)
+    async with house.service.database.write() as connection:
+        await connection.execute(delete(EVENTS))
+        await connection.execute(delete(ANALYSES))
+    found = await told(house)
+    assert found["verdict"] == "pending"
+    assert found["analysis"] not in {"", first["analysis"]}
 
 
 async def test_other_rules_are_another_analysis(house: House) -> None:
