@@ -19,7 +19,7 @@ from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
 from analyzer.errors import NoAnalysis, StoreUnavailable, UsageError
 from analyzer.model.base import Model
-from analyzer.model.order import Order
+from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Purpose
 from analyzer.service.identity import Caller, Role
@@ -42,7 +42,7 @@ class Asked(Model):
     rollout: str = Field(max_length=253, pattern=_NAME, examples=["web"])
     stable: str = Field(max_length=63, pattern=_HASH, examples=["5d4f8c7b9"])
     canary: str = Field(min_length=1, max_length=63, pattern=_HASH, examples=["6c9b7d5f4"])
-    rules: str = Field(default="http", max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    rules: str = Field(default="http", max_length=100, pattern=RULES_NAME)
     prometheus: str = Field(default="default", max_length=100)
     purpose: Purpose | None = Field(default=None, description="which of the Rollout's analyses asks; else the first")
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from analyzer.model.base import Model
 from analyzer.model.event import Event
-from analyzer.model.order import Order, Ordered
+from analyzer.model.order import RULES_NAME, Order, Ordered
 from analyzer.model.report import Report
 from analyzer.service.settings import Actions
 from analyzer.store.audit import Deed
@@ -182,7 +182,7 @@ spec:
 class Trial(Model):
     """Other rules for recorded readings: the name of a rule set that the service has, or the text of one."""
 
-    rules: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$", examples=["http"])
+    rules: str | None = Field(default=None, max_length=100, pattern=RULES_NAME, examples=["http"])
     rule_set: str | None = Field(default=None, max_length=256 * 1024)
     parameters: dict[str, str] = Field(default={}, max_length=100)
 

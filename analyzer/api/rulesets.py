@@ -15,6 +15,7 @@ from analyzer.api.writing import json
 from analyzer.composition import finish_rules
 from analyzer.errors import RuleSetError, UsageError
 from analyzer.model.document import read_rule_set
+from analyzer.model.order import RULES_NAME
 from analyzer.model.ruleset import MetricRule
 from analyzer.service.identity import Role
 from analyzer.service.ordering import rules_names, rules_text
@@ -31,9 +32,7 @@ async def listed(caller: Asking, parts: Here) -> Response:
 
 
 @router.get("/{name}", response_model=RuleSetText, summary="Read a rule set")
-async def text(
-    name: Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9._-]+$")], caller: Asking, parts: Here
-) -> Response:
+async def text(name: Annotated[str, Path(max_length=100, pattern=RULES_NAME)], caller: Asking, parts: Here) -> Response:
     """As it is written."""
     need_anywhere(caller, Role.READ)
     settings = parts.service.settings

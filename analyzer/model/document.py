@@ -70,33 +70,16 @@ def read_rule_file(path: str | Path) -> Document:
     Raises:
         RuleSetError: the file cannot be read, or every mistake in it.
     """
-    file = str(path)
-    return read_rule_set(_text(file), file)
+    return read_rule_set(rule_text(path), str(path))
 
 
-def read_rule_set(text: str, file: str = "rules.yaml") -> Document:
-    """The rule set in a YAML text; `file` is how mistakes name it.
+def rule_text(path: str | Path) -> str:
+    """The text of a rule set file, not yet looked at.
 
     Raises:
-        RuleSetError: every mistake that can be told, in the order of lines.
+        RuleSetError: the file cannot be read, or is none that could hold a rule set.
     """
-    if len(text) > MAX_BYTES:
-        raise _refusal(file, f"is larger than 1 MiB ({len(text)} characters): this is not a rule set")
-    read, mistakes = outline(text, file)
-    _refuse_all(mistakes, read, file, _foreign(read.value))
-    rule_set, complaints = validate(read)
-    metrics, rules = salvage(read.value)
-    if rule_set is not None:
-        metrics, rules = dict(rule_set.spec.metrics), dict(enumerate(rule_set.spec.rules))
-    parts = Parts(metrics, rules, _rules_of(read.value), rule_set.spec.schedule if rule_set else None)
-    _refuse_all(mistakes, read, file, [*complaints, *inconsistencies(parts)], whatever=True)
-    assert rule_set is not None
-    document = Document(_completed(rule_set), file, (), read.lines)
-    warnings = (document.mistake(key, message) for key, message in [*idle(rule_set), *unused(rule_set)])
-    return Document(document.rule_set, file, tuple(warnings), read.lines)
-
-
-def _text(file: str) -> str:
+    file = str(path)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer does not block
     except FileNotFoundError:
@@ -119,6 +102,28 @@ def _text(file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RuleSetError([Mistake(file, line, "", "is not UTF-8: save the file as UTF-8 text")]) from None
+
+
+def read_rule_set(text: str, file: str = "rules.yaml") -> Document:
+    """The rule set in a YAML text; `file` is how mistakes name it.
+
+    Raises:
+        RuleSetError: every mistake that can be told, in the order of lines.
+    """
+    if len(text) > MAX_BYTES:
+        raise _refusal(file, f"is larger than 1 MiB ({len(text)} characters): this is not a rule set")
+    read, mistakes = outline(text, file)
+    _refuse_all(mistakes, read, file, _foreign(read.value))
+    rule_set, complaints = validate(read)
+    metrics, rules = salvage(read.value)
+    if rule_set is not None:
+        metrics, rules = dict(rule_set.spec.metrics), dict(enumerate(rule_set.spec.rules))
+    parts = Parts(metrics, rules, _rules_of(read.value), rule_set.spec.schedule if rule_set else None)
+    _refuse_all(mistakes, read, file, [*complaints, *inconsistencies(parts)], whatever=True)
+    assert rule_set is not None
+    document = Document(_completed(rule_set), file, (), read.lines)
+    warnings = (document.mistake(key, message) for key, message in [*idle(rule_set), *unused(rule_set)])
+    return Document(document.rule_set, file, tuple(warnings), read.lines)
 
 
 def _refuse_unlike(status: os.stat_result, file: str) -> None:

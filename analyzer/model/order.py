@@ -4,6 +4,9 @@ from pydantic import Field
 
 from analyzer.model.base import Model
 
+RULES_NAME = r"^[A-Za-z0-9._-]+$"
+"""What the name of a rule set that the service has looks like: no path, and writable in an address."""
+
 
 class Order(Model):
     """One analysis, as it is ordered. The fields are those of `canary check`'s flags, where they fit a service.
@@ -15,7 +18,7 @@ class Order(Model):
 
     target: str = Field(min_length=3, max_length=300, pattern=r"^[a-z-]+/.+$", examples=["helm/web"])
     namespace: str = Field(default="", max_length=63, pattern=r"^[a-z0-9.-]*$", examples=["shop"])
-    rules: str = Field(default="http", max_length=100, pattern=r"^[A-Za-z0-9._-]+$", examples=["http"])
+    rules: str = Field(default="http", max_length=100, pattern=RULES_NAME, examples=["http"])
     rule_set: str | None = Field(default=None, max_length=256 * 1024)
     parameters: dict[str, str] = Field(default={}, max_length=100)
     prometheus: str = Field(default="default", max_length=100)

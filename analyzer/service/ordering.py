@@ -1,6 +1,7 @@
 """What an order must be before it is kept: what its analysis will need is looked up now, and not at night."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +9,8 @@ from pathlib import Path
 from analyzer.composition import SHIPPED, finish_rules
 from analyzer.engine.planning import tell_sides
 from analyzer.errors import UsageError
-from analyzer.model.document import read_rule_file, read_rule_set
-from analyzer.model.order import Order
+from analyzer.model.document import read_rule_set, rule_text
+from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.ruleset import RuleSet, Sides
 from analyzer.model.suggestion import did_you_mean
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
@@ -63,8 +64,9 @@ def folders(settings: Settings) -> Sequence[Path]:
 
 
 def rules_names(settings: Settings) -> Sequence[str]:
-    """The names of all rule sets that the service has, sorted."""
-    return sorted({file.stem for folder in folders(settings) for file in folder.glob("*.yaml")})
+    """The names of all rule sets that the service has, sorted: those that can be asked for."""
+    found = {file.stem for folder in folders(settings) for file in folder.glob("*.yaml")}
+    return sorted(name for name in found if re.fullmatch(RULES_NAME, name))
 
 
 def rules_text(name: str, settings: Settings) -> str:
@@ -73,17 +75,33 @@ def rules_text(name: str, settings: Settings) -> str:
     Raises:
         UsageError: there is none of this name, or it cannot be read.
     """
+    try:
+        file = _file_of(name, settings)
+    except OSError as error:
+        raise UsageError(f"rules {_shown(name)}: cannot be looked for: {error.strerror}") from error
+    text = rule_text(file)
+    read_rule_set(text, str(file))  # refuses what has mistakes
+    if len(text) > LARGEST:
+        raise UsageError(f"rules {name}: the rule set is larger than 256 KiB")
+    return text
+
+
+def _file_of(name: str, settings: Settings) -> Path:
+    """The first one of this name.
+
+    Raises:
+        UsageError: there is none. OSError: a folder or a link in it leads where this user may not look.
+    """
     if not all(folder.is_dir() for folder in settings.rules):  # a shipped one of the same name is another one
         raise UsageError(f"rules {_shown(name)}: a folder of the service with rule sets is not there: tell who runs it")
     if name not in (known := rules_names(settings)):
         hint = did_you_mean(name, known) or f": it has {', '.join(known)}"
         raise UsageError(f"rules {_shown(name)}: the service has no rule set of that name{hint}")
-    file = next(path for folder in folders(settings) if (path := folder / f"{name}.yaml").exists())
-    read_rule_file(file)  # refuses what is no regular file, or has mistakes
-    text = file.read_text(encoding="utf-8")
-    if len(text) > LARGEST:
-        raise UsageError(f"rules {name}: the rule set is larger than 256 KiB")
-    return text
+    # A file may go, or be a link to nothing: a later folder's is not taken instead, for it is another one.
+    file = next((path for folder in folders(settings) if os.path.lexists(path := folder / f"{name}.yaml")), None)
+    if file is None or not file.exists():
+        raise UsageError(f"rules {_shown(name)}: its file is not there now")
+    return file
 
 
 def _check_target(order: Order, target: Target, settings: Settings) -> None:

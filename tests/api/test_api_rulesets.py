@@ -1,3 +1,6 @@
+import asyncio
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +8,7 @@ import pytest
 
 from analyzer.composition import find_rules
 from analyzer.service.running import Service
-from tests.api.house import RULES, House, service_on, settings
+from tests.api.house import ORDER, RULES, House, service_on, settings
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +34,47 @@ async def test_ones_of_the_settings_come_first_and_broken_ones_say_why(service: 
     answer = await house.get("/api/v1/rulesets/broken")
     assert answer.status_code == 422
     assert "did you mean critical?" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("link", ["lost", "http"])  # the second: no shipped one of the same name is taken instead
+async def test_a_link_to_nothing_is_told_of(service: Service, tmp_path: Path, link: str) -> None:
+    (tmp_path / f"{link}.yaml").symlink_to(tmp_path / "nothing")
+    house = House.on(service_on(service.database, settings(rules=(tmp_path,))))
+    async with asyncio.timeout(10):  # an answer that never comes would hold up the tests as well
+        listed = await house.get("/api/v1/rulesets")
+        answers = [
+            await house.get(f"/api/v1/rulesets/{link}"),
+            await house.post("/api/v1/analyses", {**ORDER, "rules": link}),
+        ]
+    assert link not in {each["name"] for each in listed.json()["items"]}
+    for answer in answers:
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == f"rules {link!r}: its file is not there now"
+
+
+async def test_a_folder_that_may_not_be_looked_into_is_told_of(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    (tmp_path / "own.yaml").write_text(RULES)
+    house = House.on(service_on(service.database, settings(rules=(tmp_path,))))
+    monkeypatch.setattr(Path, "exists", refused)
+    answer = await house.post("/api/v1/analyses", {**ORDER, "rules": "own"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "rules 'own': cannot be looked for: Permission denied"
+
+
+async def test_a_file_whose_name_nobody_can_write_is_not_listed(service: Service, tmp_path: Path) -> None:
+    for name in (b"\xff.yaml", "ä b.yaml".encode(), b"own.yaml"):
+        (tmp_path / os.fsdecode(name)).write_text(RULES)
+    house = House.on(service_on(service.database, settings(rules=(tmp_path,))))
+    listed = await house.get("/api/v1/rulesets")
+    assert listed.status_code == 200
+    shipped = {file.stem for file in (ROOT / "rules").glob("*.yaml")}
+    assert {each["name"] for each in listed.json()["items"]} == {*shipped, "own"}
+    assert (await house.post("/api/v1/analyses", {**ORDER, "rules": "nothing"})).status_code == 422
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "...", "http.yaml", "%2e%2e", "validate"])
