@@ -17,7 +17,7 @@ from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSet
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
 from analyzer.model.plan import Plan
-from analyzer.model.ruleset import Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
+from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
@@ -245,6 +245,20 @@ def with_pods(rule_set: RuleSet) -> RuleSet:
     return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"rules": added})})
 
 
+def sides_of(canary: str, baseline: str | None, dashes: str = "") -> Sides:
+    """The sides by the matchers that a caller gives; `dashes` stand before the names that the caller knows them by.
+
+    Raises:
+        UsageError: one of them is empty, or too long.
+    """
+    for name, matchers in (("canary", canary), ("baseline", baseline)):
+        if matchers is not None and not matchers.strip():
+            raise UsageError(f'{dashes}{name}: is empty: write matchers such as version="2", or leave it out')
+        if matchers is not None and len(matchers) > LONGEST_TEXT:
+            raise UsageError(f"{dashes}{name}: is longer than {LONGEST_TEXT} signs: these are no matchers")
+    return Sides(canary=canary, baseline=baseline)
+
+
 def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
     """The rule set with the sides that the caller gives, if any."""
     canary, baseline = order.wanted.canary, order.wanted.baseline
@@ -254,11 +268,10 @@ def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
         sides = Sides.model_construct(label=None, canary="", baseline="", comparison=comparison)
     elif canary is None and baseline is None:
         return rule_set
+    elif canary is None:
+        raise UsageError("--baseline without --canary: give matchers for both, or for the canary alone")
     else:
-        try:
-            sides = Sides(canary=canary, baseline=baseline)
-        except ValueError as error:
-            raise UsageError("--baseline without --canary: give matchers for both, or for the canary alone") from error
+        sides = sides_of(canary, baseline, "--")
     return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"sides": sides})})
 
 

@@ -19,7 +19,9 @@ API_VERSION = "canary-analyzer.io/v1alpha1"
 Name = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63, strip_whitespace=True)
 ]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=8192, strip_whitespace=True)]
+LONGEST_TEXT = 8192
+"""Signs of a selector, a query or matchers."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, strip_whitespace=True)]
 
 
 class OnFail(StrEnum):

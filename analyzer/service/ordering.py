@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from analyzer.composition import SHIPPED, finish_rules
+from analyzer.composition import SHIPPED, finish_rules, sides_of
 from analyzer.engine.planning import tell_sides
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_set, rule_text
 from analyzer.model.order import RULES_NAME, Order
-from analyzer.model.ruleset import RuleSet, Sides
+from analyzer.model.ruleset import RuleSet
 from analyzer.model.suggestion import did_you_mean
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.service.settings import Settings
@@ -152,10 +152,10 @@ def _check_sides(order: Order, target: Target, rule_set: RuleSet, now: float) ->
         UsageError: they cannot be told apart.
     """
     sides = rule_set.spec.sides
-    if order.baseline is not None and not order.canary:
+    if order.baseline is not None and order.canary is None:
         raise UsageError("baseline: without canary: give matchers for both, or for the canary alone")
     if order.canary is not None:
-        sides = Sides(canary=order.canary, baseline=order.baseline)
+        sides = sides_of(order.canary, order.baseline)
         spec = rule_set.spec.model_copy(update={"sides": sides})
         for key, message in check_rule_set(rule_set.model_copy(update={"spec": spec})):
             raise UsageError(f"{key.removeprefix('spec.sides.')}: {message}")
