@@ -17,6 +17,7 @@ CanaryError
 ├── StoreError              the database did not do what was asked
 │   ├── StoreUnavailable    it cannot be reached or written now; try again
 │   │   └── StoreFull       its disk is full
+│   ├── StoreUnusable       it may not be written, or is damaged; somebody has to mend it
 │   ├── LeaseLost           another process works on this analysis now, or it is over; stop
 │   └── NoAnalysis          there is no such analysis
 └── DemoError               a part of the demo could not be started
@@ -121,6 +122,10 @@ class StoreUnavailable(StoreError):  # noqa: N818 -- named after what happened, 
 
 class StoreFull(StoreUnavailable):
     """The database's disk is full. Nothing of what was asked is kept until there is room."""
+
+
+class StoreUnusable(StoreError):  # noqa: N818 -- as above
+    """The database may not be written, or is damaged. Nothing is kept until somebody has mended it."""
 
 
 class LeaseLost(StoreError):  # noqa: N818 -- as above

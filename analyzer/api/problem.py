@@ -21,6 +21,7 @@ from analyzer.errors import (
     RuleSetError,
     StoreError,
     StoreUnavailable,
+    StoreUnusable,
     UsageError,
 )
 
@@ -37,10 +38,12 @@ _STATUS: Sequence[tuple[type[CanaryError], int]] = (
     (NoAnalysis, 404),
     (LeaseLost, 409),
     (StoreUnavailable, 503),
+    (StoreUnusable, 503),
     (PlatformUnavailable, 503),
 )
 _AWAY: Mapping[type[CanaryError], str] = {
     StoreUnavailable: "the database cannot be reached or written now: nothing was kept; try again",
+    StoreUnusable: "the database may not be written, or is damaged: nothing was kept; tell who runs the service",
     PlatformUnavailable: "who you are cannot be found out now, for the API server of the cluster is away: try again",
 }
 _WORDS = {

@@ -75,7 +75,7 @@ class Address:
         """What is done once: an SQLite file is made, if there is none, and gets its journal of writes ahead (WAL).
 
         Raises:
-            StoreError: it cannot have one; sqlite3's own errors when it cannot be opened.
+            StoreError: it cannot have one; sqlite3's own errors when it cannot be opened, or not be written.
         """
         if self.file:
             await asyncio.to_thread(_write_ahead, self.file, self.place)
@@ -92,6 +92,11 @@ def _write_ahead(file: str, place: str) -> None:
     connection = sqlite3.connect(file, timeout=PATIENCE)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        # A file that may only be read is opened all the same, and even BEGIN IMMEDIATE is taken for a reader's.
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("ROLLBACK")
     finally:
         connection.close()
     if mode != "wal":

@@ -9,7 +9,7 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from analyzer.errors import StoreError, StoreFull, StoreUnavailable
+from analyzer.errors import StoreError, StoreFull, StoreUnavailable, StoreUnusable
 from analyzer.store.address import Address
 
 _SQLITE: dict[str, tuple[type[StoreError], str]] = {
@@ -17,11 +17,11 @@ _SQLITE: dict[str, tuple[type[StoreError], str]] = {
     "SQLITE_LOCKED": (StoreUnavailable, "locked by another connection"),
     "SQLITE_FULL": (StoreFull, "no room left on its disk: nothing is kept until there is some"),
     "SQLITE_IOERR": (StoreUnavailable, "its disk cannot be read or written now (full, over a quota, or failing)"),
-    "SQLITE_READONLY": (StoreError, "may only be read: give this user the right to write the file and its folder"),
-    "SQLITE_PERM": (StoreError, "may not be opened by this user"),
-    "SQLITE_CANTOPEN": (StoreError, "cannot be opened: is there the folder, and may this user write in it?"),
-    "SQLITE_NOTADB": (StoreError, "not an SQLite database"),
-    "SQLITE_CORRUPT": (StoreError, "damaged: restore it from a backup"),
+    "SQLITE_READONLY": (StoreUnusable, "may only be read: give this user the right to write the file and its folder"),
+    "SQLITE_PERM": (StoreUnusable, "may not be opened by this user"),
+    "SQLITE_CANTOPEN": (StoreUnusable, "cannot be opened: is there the folder, and may this user write in it?"),
+    "SQLITE_NOTADB": (StoreUnusable, "not an SQLite database"),
+    "SQLITE_CORRUPT": (StoreUnusable, "damaged: restore it from a backup"),
 }
 _POSTGRESQL: dict[str, tuple[type[StoreError], str]] = {
     "53100": (StoreFull, "no room left on its disk: nothing is kept until there is some"),
@@ -33,6 +33,8 @@ _POSTGRESQL: dict[str, tuple[type[StoreError], str]] = {
     "40": (StoreUnavailable, "another process was faster"),
     "25P03": (StoreUnavailable, "this process stood still in a transaction for too long"),
     "25006": (StoreUnavailable, "it may only be read now: a standby?"),
+    "XX001": (StoreUnusable, "damaged: restore it from a backup"),
+    "XX002": (StoreUnusable, "damaged: an index must be made anew, or the database restored from a backup"),
     "28": (StoreError, "it refuses this user, or the password is wrong"),
     "3D000": (StoreError, "there is no such database"),
     "42501": (StoreError, "this user lacks a right"),

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from analyzer.api import health, limits
 from analyzer.api.app import make_app
 from analyzer.api.limits import Buckets, address_of
-from analyzer.errors import StoreError, StoreUnavailable
+from analyzer.errors import StoreError, StoreUnavailable, StoreUnusable
 from analyzer.service.running import Service
 from analyzer.store.switch import Switch
 from tests.api.house import ORDER, RULES, House, service_on, settings
@@ -273,6 +273,19 @@ async def test_a_database_that_is_away_is_a_503_everywhere(
         assert answer.headers["Retry-After"]
         assert "db.internal" not in answer.text
     assert (await house.get("/healthz")).status_code == 200
+
+
+async def test_a_database_that_must_be_mended_is_a_503(
+    house: House, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: object) -> object:
+        raise StoreUnusable("the SQLite file /secret/canary.db: damaged: restore it from a backup")
+
+    monkeypatch.setattr(service.analyses, "find", damaged)
+    answer = await house.get(START)
+    assert answer.status_code == 503
+    assert "may not be written, or is damaged" in answer.json()["detail"]
+    assert "/secret" not in answer.text
 
 
 async def test_a_database_that_refuses_is_a_failure_of_the_service(

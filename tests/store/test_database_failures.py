@@ -7,11 +7,12 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from analyzer.errors import CanaryError, StoreError, StoreFull, StoreUnavailable, UsageError
+from analyzer.errors import CanaryError, StoreFull, StoreUnavailable, StoreUnusable, UsageError
 from analyzer.store import address
 from analyzer.store.address import Address
 from analyzer.store.analyses import Analyses
@@ -70,7 +71,7 @@ async def test_what_is_no_url_is_told_without_showing_it(url: str, says: str) ->
         ),
         ("postgresql+asyncpg://me:sesame@127.0.0.1:x/db", UsageError, "the database's URL is wrong in its port"),
         ("postgresql://me@127.0.0.1:1/db?sslmode=sometimes&password=sesame", UsageError, "or in a parameter"),
-        ("sqlite:////nowhere/at/all.db", StoreError, "the SQLite file /nowhere/at/all.db: cannot be opened"),
+        ("sqlite:////nowhere/at/all.db", StoreUnusable, "the SQLite file /nowhere/at/all.db: cannot be opened"),
     ],
 )
 async def test_a_database_that_cannot_be_opened(url: str, kind: type[CanaryError], says: str) -> None:
@@ -88,9 +89,44 @@ async def test_files_that_are_no_database(tmp_path: Path) -> None:
 async def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "a.db").execute("CREATE TABLE t (x)").connection.close()
     connection = sqlite3.connect(f"file:{tmp_path / 'a.db'}?mode=ro", uri=True)
-    with pytest.raises(StoreError, match="may only be read"), told(Address.read("sqlite:///a.db")):
+    with pytest.raises(StoreUnusable, match="may only be read"), told(Address.read("sqlite:///a.db")):
         connection.execute("INSERT INTO t VALUES (1)")
     connection.close()
+
+
+async def test_a_file_that_may_only_be_read_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    async with Database.open(url):
+        pass
+    connect = sqlite3.connect
+
+    def reading(file: str, **other: Any) -> sqlite3.Connection:  # noqa: ANN401 -- as sqlite3 does where it may not write
+        return connect(f"file:{file}?mode=ro", uri=True, **other)
+
+    monkeypatch.setattr(sqlite3, "connect", reading)
+    error = await failing(url)
+    assert isinstance(error, StoreUnusable)
+    assert "may only be read: give this user the right to write the file" in str(error)
+
+
+async def test_looking_whether_it_may_be_written_changes_nothing(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("PRAGMA user_version = 7")
+    async with Database.open(f"sqlite:///{tmp_path / 'a.db'}"):
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+    connection.close()
+
+
+async def test_a_damaged_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    async with Database.open(f"sqlite:///{file}") as database:
+        await begun(Analyses(database), "a")
+    first = 4096  # the page in which the schema begins
+    whole = await asyncio.to_thread(file.read_bytes)
+    await asyncio.to_thread(file.write_bytes, whole[:first] + b"\xff" * (len(whole) - first))
+    error = await failing(f"sqlite:///{file}")
+    assert isinstance(error, StoreUnusable)
+    assert "damaged: restore it from a backup" in str(error)
 
 
 async def test_a_wrong_password_and_a_database_that_is_not_there(postgresql: PostgreSQL) -> None:
