@@ -21,6 +21,8 @@ LARGEST = 256 * 1024
 """Signs of a rule set that is kept with an order."""
 LATEST = 60.0
 """Seconds by which the clock of whoever orders may be ahead."""
+MOST_WINDOWS = 100_000
+"""Windows that one order may make an analysis read: 17 days of them at the interval of 15 s that is the default."""
 _EARLIEST = 1e9  # 2001: whoever writes less means something else than Unix seconds
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -42,6 +44,7 @@ def resolve(order: Order, settings: Settings, now: float) -> Order:
     if text is None:
         text, name = rules_text(order.rules, settings), f"{order.rules}.yaml"
     rule_set = finish_rules(read_rule_set(text, name), order.parameters)
+    _check_windows(order, rule_set, now)
     _check_sides(order, target, rule_set, now)
     return order.model_copy(update={"rule_set": text})
 
@@ -143,6 +146,18 @@ def _check_since(order: Order, now: float) -> None:
         raise UsageError("since: not a moment in Unix seconds: write one such as 1790000000, or leave it out")
     if order.since > now + LATEST:
         raise UsageError("since: is in the future: write the moment of the upgrade in Unix seconds, or leave it out")
+
+
+def _check_windows(order: Order, rule_set: RuleSet, now: float) -> None:
+    """What has passed since the upgrade is read at once: one order must not keep the process, or Prometheus, busy."""
+    schedule = rule_set.spec.schedule
+    past = 0.0 if order.since is None else max(now - order.since, 0.0)
+    windows = (past + schedule.deadline) / schedule.interval
+    if windows > MOST_WINDOWS:
+        raise UsageError(
+            f"schedule.interval: {windows:.0f} windows would have to be read, and {MOST_WINDOWS} is the most: write a "
+            "longer interval, a shorter schedule.deadline, or a later since"
+        )
 
 
 def _check_sides(order: Order, target: Target, rule_set: RuleSet, now: float) -> None:

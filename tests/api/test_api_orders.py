@@ -108,6 +108,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rules": "http.yaml"}, "no rule set of that name"),
     ({"since": 17}, "since: not a moment"),
     ({"since": 9e9}, "since: is in the future"),
+    ({"since": 1e9}, "windows would have to be read, and 100000 is the most: write a longer interval, a shorter "),
+    (
+        {"rule_set": RULES.replace("  rules:", "  schedule: {interval: 1s, deadline: 100001s}\n  rules:")},
+        "schedule.interval: 100001 windows would have to be read",
+    ),
     ({"canary": None}, "baseline: without canary"),
     ({"canary": ""}, 'canary: is empty: write matchers such as version="2", or leave it out'),
     ({"canary": " \t", "baseline": None}, "canary: is empty"),
@@ -141,6 +146,11 @@ async def test_what_cannot_be_done_is_refused_with_a_sentence(
     assert sentence in detail
     assert "\n" not in detail
     assert (await house.get(START)).json()["items"] == []
+
+
+async def test_as_many_windows_as_one_order_may_have(house: House) -> None:
+    longest = RULES.replace("  rules:", "  schedule: {interval: 1s, deadline: 100000s}\n  rules:")
+    assert (await house.post(START, {**ORDER, "rule_set": longest})).status_code == 201
 
 
 async def test_mistakes_of_a_rule_set_have_their_lines(house: House) -> None:
