@@ -14,6 +14,8 @@ HOUR = 3600.0
 PAUSES = (0.5, 1.0, 2.0, 4.0, *[5.0] * 22)
 """Seconds between two tries of a database that is away, two minutes in all: as long as a platform is waited for. A
 restart of the database is no reason to leave a bad release in place."""
+MARGIN = 300.0
+"""Seconds after its time limit in which an act's receipt is waited for, before it holds no other act on its target."""
 LONGEST = 500
 """Signs of what a person has written that are repeated in a sentence."""
 
@@ -63,6 +65,7 @@ class Brakes:
 
         To be asked last, right before the intent is kept. The same analysis may ask again: it is counted once an hour.
         `ordered_at` is when the analysis was ordered: what another has taken back since then is not taken back again.
+        Nor is what another is at now, unless its process died so long ago that the act must be over.
         While the database is away it is waited for, but not for ever.
         """
         if self._settings.actions != Actions.ON:
@@ -107,11 +110,22 @@ class Brakes:
         if standing.actions != Actions.ON:
             return _told(standing)
         now, most = await self._now(), self._settings.rollbacks_per_hour
-        if await self._switch.take(replace(act, at=now), most, now - HOUR, once_since=ordered_at):
+        begun_since = now - self._longest_act
+        if await self._switch.take(
+            replace(act, at=now), most, now - HOUR, once_since=ordered_at, begun_since=begun_since
+        ):
             return ""
         if ordered_at is not None and (other := await self._switch.acted(act, ordered_at)):
             return f"analysis {other} has begun to take {act.target} back since this one was ordered: it is done once"
-        return _too_many(await self._switch.taken(now - HOUR), most)
+        if other := await self._switch.under_way(act, begun_since):
+            return f"analysis {other} is at taking {act.target} back, and two at a time would be in each other's way"
+        begun = await self._switch.taken(now - HOUR)
+        return _too_many(begun, most) if begun >= most else await self._asked(act, ordered_at)
+
+    @property
+    def _longest_act(self) -> float:
+        """Seconds. What is no command's own time limit is a platform's, and far below an hour."""
+        return max([HOUR, *(target.timeout + MARGIN for target in self._settings.targets.values())])
 
     def _standing(self, setting: Setting | None, begun: int = 0) -> BrakeState:
         own, most = self._settings.actions, self._settings.rollbacks_per_hour

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from analyzer.model.report import ActionResult
 from analyzer.store.database import Database
-from analyzer.store.schema import ACTS, COUNTERS, SWITCHES, TAKEN
+from analyzer.store.entry import State
+from analyzer.store.schema import ACTS, ANALYSES, COUNTERS, EVENTS, SWITCHES, TAKEN
 
 ACTIONS = "actions"
 """The name of the one switch that there is."""
+_OVER = (ActionResult.DONE, ActionResult.FAILED, ActionResult.HELD)
+_ACTED = '"type":"acted"'  # as a receipt's event is written; within a string, quotes are escaped
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,15 @@ class Switch:
         async with self._database.write() as connection:
             await _put(connection, SWITCHES, {"name": ACTIONS, **values})
 
-    async def take(self, act: Act, most: int, since: float, *, once_since: float | None = None) -> bool:
+    async def take(
+        self, act: Act, most: int, since: float, *, once_since: float | None = None, begun_since: float | None = None
+    ) -> bool:
         """Count this act if fewer than `most` were counted after `since`; whether it is counted.
 
         One that was counted after `since` already, before its process ended, is not counted twice; one that was
         counted earlier counts anew. With `once_since` it is not counted if another analysis has acted on the same
-        target after that; see `acted`.
+        target after that (see `acted`), and with `begun_since` not while another's act that was counted after that is
+        under way on the same target (see `under_way`).
         """
         async with self._database.write() as connection:
             await _alone(connection)
@@ -76,6 +83,8 @@ class Switch:
                 return False
             if once_since is not None and await _acted(connection, act, once_since):
                 return False
+            if begun_since is not None and await _under_way(connection, act, begun_since):
+                return False
             await _put(connection, ACTS, asdict(act))
             return True
 
@@ -83,6 +92,12 @@ class Switch:
         """The other analysis that has acted on the same target after `since`; empty if none has."""
         async with self._database.read() as connection:
             return await _acted(connection, act, since)
+
+    async def under_way(self, act: Act, since: float) -> str:
+        """The other analysis whose act on the same target was counted after `since` and has no receipt yet; empty if
+        there is none. What has ended, or was removed, is at no act any more."""
+        async with self._database.read() as connection:
+            return await _under_way(connection, act, since)
 
     async def taken(self, since: float) -> int:
         """How many acts were counted after `since`."""
@@ -111,9 +126,27 @@ async def _taken(connection: AsyncConnection, since: float) -> int:
 
 
 async def _acted(connection: AsyncConnection, act: Act, since: float) -> str:
-    same = (ACTS.c.namespace == act.namespace) & (ACTS.c.target == act.target) & (ACTS.c.at > since)
-    others = select(ACTS.c.analysis_id).where(same, ACTS.c.analysis_id != act.analysis_id).order_by(ACTS.c.at).limit(1)
+    others = select(ACTS.c.analysis_id).where(_of_others(act, since)).order_by(ACTS.c.at).limit(1)
     return str((await connection.execute(others)).scalar_one_or_none() or "")
+
+
+async def _under_way(connection: AsyncConnection, act: Act, since: float) -> str:
+    """The row of an analysis says the same (unverified) right before a receipt and after it: its record knows."""
+    receipt = select(EVENTS.c.seq).where(EVENTS.c.analysis_id == ACTS.c.analysis_id, EVENTS.c.body.contains(_ACTED))
+    others = (
+        select(ACTS.c.analysis_id)
+        .join(ANALYSES, ANALYSES.c.id == ACTS.c.analysis_id)
+        .where(_of_others(act, since), ANALYSES.c.state == State.RUNNING, ANALYSES.c.result.not_in(_OVER))
+        .where(~receipt.exists())
+        .order_by(ACTS.c.at)
+        .limit(1)
+    )
+    return str((await connection.execute(others)).scalar_one_or_none() or "")
+
+
+def _of_others(act: Act, since: float) -> ColumnElement[bool]:
+    same = (ACTS.c.namespace == act.namespace) & (ACTS.c.target == act.target) & (ACTS.c.at > since)
+    return same & (ACTS.c.analysis_id != act.analysis_id)
 
 
 async def _put(connection: AsyncConnection, table: Table, values: Mapping[str, object]) -> None:

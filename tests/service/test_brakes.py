@@ -12,7 +12,9 @@ from analyzer.service import brakes as room
 from analyzer.service.brakes import HOUR, PAUSES, Brakes, BrakeState
 from analyzer.service.settings import Actions, Settings
 from analyzer.store import address
+from analyzer.store.analyses import Analyses
 from analyzer.store.database import Database
+from analyzer.store.entry import Entry
 from analyzer.store.switch import Act, Setting, Switch
 
 pytestmark = pytest.mark.anyio
@@ -174,8 +176,10 @@ class Away(Switch):
     left = 0
     trouble: type[StoreError] = StoreUnavailable
 
-    async def take(self, act: Act, most: int, since: float, *, once_since: float | None = None) -> bool:
-        taken = await super().take(act, most, since, once_since=once_since)
+    async def take(
+        self, act: Act, most: int, since: float, *, once_since: float | None = None, begun_since: float | None = None
+    ) -> bool:
+        taken = await super().take(act, most, since, once_since=once_since, begun_since=begun_since)
         if self.left > 0:
             self.left -= 1
             raise self.trouble("the SQLite file canary.db: locked by another process for too long")
@@ -244,3 +248,28 @@ async def test_what_another_has_taken_back_since_the_order_is_not_taken_back_aga
     assert await made.withheld("of another", "shop", "command/api", "rollback", ordered_at=NOW - 10) == ""
     assert await made.withheld("elsewhere", "mall", "command/web", "rollback", ordered_at=NOW - 10) == ""
     assert await made.withheld("the next", "shop", "command/web", "rollback", ordered_at=NOW + 0.5) == ""
+
+
+async def test_two_are_not_at_one_target_at_a_time(brakes: Make, database: Database, time: Time) -> None:
+    """The second was ordered while the first's command ran: it is not what was done before its order."""
+    await Analyses(database).create(Entry("first", "key", "shop", "command", "web", "{}", NOW - 20))
+    made = brakes()
+    assert await made.withheld("first", "shop", "command/web", "rollback", ordered_at=NOW - 20) == ""
+    time.now += 3
+    held = "analysis first is at taking command/web back, and two at a time would be in each other's way"
+    assert await made.withheld("second", "shop", "command/web", "rollback", ordered_at=NOW + 2) == held
+    assert await made.withheld("first", "shop", "command/web", "rollback", ordered_at=NOW - 20) == "", "it asks again"
+    assert await made.withheld("of another", "shop", "command/api", "rollback", ordered_at=NOW + 2) == ""
+
+
+@pytest.mark.parametrize(("settings", "longest"), [({}, HOUR), ({"timeout": 7200.0}, 7200.0 + room.MARGIN)])
+async def test_an_act_that_died_holds_no_other_for_ever(
+    brakes: Make, database: Database, time: Time, settings: dict[str, float], longest: float
+) -> None:
+    await Analyses(database).create(Entry("first", "key", "shop", "command", "web", "{}", NOW - 20))
+    made = brakes(targets={"web": {"rollback": "true", "namespace": "shop", **settings}})
+    assert await made.withheld("first", "shop", "command/web", "rollback", ordered_at=NOW - 20) == ""
+    time.now += longest - 1
+    assert await made.withheld("second", "shop", "command/web", "rollback", ordered_at=NOW + 2) != ""
+    time.now += 1
+    assert await made.withheld("second", "shop", "command/web", "rollback", ordered_at=NOW + 2) == ""

@@ -10,8 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from analyzer.errors import StoreError, StoreUnavailable
+from analyzer.model.event import Acted, Ended, Event, Held, Intended
+from analyzer.model.report import ActionResult, Guard
+from analyzer.store.analyses import Analyses
 from analyzer.store.database import Database
+from analyzer.store.entry import Summary
 from analyzer.store.switch import Act, Setting, Switch
+from tests.store.drafts import DONE, INTENT
+from tests.store.orders import begun, event
 from tests.store.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.anyio
@@ -198,3 +204,41 @@ async def test_of_two_replicas_that_would_act_on_one_target_one_may(replicas: li
         first.analysis_id
     }
     assert await replicas[0].acted(first, 50.0) == ""
+
+
+QUOTED = 'somebody says "type":"acted" in a sentence'
+INTENDED = Intended(at=1000.0, intent=INTENT)
+
+
+class TestActsUnderWay:
+    async def test_from_the_count_to_the_receipt(self, switch: Switch, analyses: Analyses) -> None:
+        """While recovery is verified the row still says unverified, as it did during the act."""
+        (claim,) = await begun(analyses, "a")
+        assert await switch.under_way(act("b"), 0.0) == ""
+        assert await switch.take(act("a"), 9, 0.0, begun_since=0.0)
+        assert not await switch.take(act("b"), 9, 0.0, begun_since=0.0)
+        unverified = Summary(result=ActionResult.UNVERIFIED)
+        await analyses.append(claim.id, claim.lease, [event(1, QUOTED), INTENDED], summary=unverified)
+        assert not await switch.take(act("b"), 9, 0.0, begun_since=0.0)
+        assert await switch.under_way(act("b"), 0.0) == "a"
+        assert await switch.under_way(act("a"), 0.0) == "", "one's own"
+        assert await switch.under_way(replace(act("b"), target="helm/api"), 0.0) == ""
+        assert await switch.under_way(act("b"), 1000.0) == "", "too long ago"
+        await analyses.append(claim.id, claim.lease, [Acted(at=1008.0, receipt=DONE)], summary=unverified)
+        assert await switch.under_way(act("b"), 0.0) == ""
+        assert await switch.take(act("b"), 9, 0.0, begun_since=0.0)
+
+    @pytest.mark.parametrize(
+        ("last", "result"),
+        [
+            (Held(at=1.0, guard=Guard.STOPPED, reason="its database was away"), ActionResult.HELD),
+            (Ended(at=1.0, cause="could not analyse"), ActionResult.UNVERIFIED),
+        ],
+    )
+    async def test_what_came_to_no_receipt(
+        self, switch: Switch, analyses: Analyses, last: Event, result: ActionResult
+    ) -> None:
+        (claim,) = await begun(analyses, "a")
+        assert await switch.take(act("a"), 9, 0.0, begun_since=0.0)
+        await analyses.append(claim.id, claim.lease, [last], summary=Summary(result=result))
+        assert await switch.take(act("b"), 9, 0.0, begun_since=0.0)
