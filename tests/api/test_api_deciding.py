@@ -3,10 +3,11 @@
 import pytest
 
 from analyzer.errors import StoreUnavailable
+from analyzer.model.event import Acted, Event, Intended
 from analyzer.service.running import Service
 from analyzer.store.audit import Deed
 from analyzer.store.entry import Decision, DecisionKind
-from tests.api.house import House, service_on, settings
+from tests.api.house import House, events_of_a_failure, service_on, settings
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +41,20 @@ async def test_what_is_over_cannot_be_decided(house: House) -> None:
     refused = await house.post(f"/api/v1/analyses/{id_}/cancel", WHY)
     assert refused.status_code == 409
     assert "is over" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("last", [Intended, Acted])
+async def test_once_an_act_has_begun_only_its_verification_can_be_ended(house: House, last: type[Event]) -> None:
+    id_ = await house.ordered()
+    events = await events_of_a_failure()
+    begun = next(number for number, event in enumerate(events, start=1) if isinstance(event, last))
+    await house.keep(id_, events[:begun])
+    for kind in (DecisionKind.APPROVE, DecisionKind.REJECT, DecisionKind.ROLLBACK):
+        refused = await house.post(f"/api/v1/analyses/{id_}/{kind}", WHY)
+        assert refused.status_code == 409
+        assert f"its rollback has begun, and {kind.value} would change nothing" in refused.json()["detail"]
+    assert await house.service.analyses.asked(id_) is None
+    assert (await house.post(f"/api/v1/analyses/{id_}/cancel", WHY)).status_code == 202
 
 
 async def test_a_decision_that_came_too_late_is_told_as_such(
