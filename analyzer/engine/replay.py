@@ -1,6 +1,7 @@
 """A recorded analysis judged again: by the same rules, or by others. Pure; nothing is asked and nothing is done."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from analyzer.engine.analysis import Analysis, advance, begin
 from analyzer.engine.decision import decide
@@ -25,6 +26,9 @@ from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import Absence, Missing, Reading
 from analyzer.model.report import Report
 
+_DAMAGE = (ValueError, ArithmeticError, LookupError, RuntimeError)
+"""What comes of folding an event that no analysis can have recorded."""
+
 
 def planned(events: Sequence[Event]) -> Planned:
     """The plan that a recording begins with.
@@ -41,18 +45,23 @@ def judge_again(events: Sequence[Event]) -> Report:
     """The report, with every decision derived anew from what was seen.
 
     What was done then is told only where the decision that led to it is the same now.
+
+    Raises:
+        RecordError: it does not begin with a plan, or has an event that no analysis can have recorded.
     """
-    analysis = begin(planned(events))
-    analysis = _decide(analysis, events[0].at)
+    first = planned(events)
+    with _folding(1):
+        analysis = _decide(begin(first), first.at)
     recorded: Decided | None = None
-    for event in events[1:]:
+    for number, event in enumerate(events[1:], start=2):
         if isinstance(event, Decided | Extended):
             recorded = event if isinstance(event, Decided) else recorded
+        elif isinstance(event, Held | Intended | Dropped | Acted | Verified) and not _agree(analysis, recorded):
+            continue
+        with _folding(number):
+            if not isinstance(event, Decided | Extended):
+                analysis = advance(analysis, event)
             analysis = _decide(analysis, event.at)
-            continue
-        if isinstance(event, Held | Intended | Dropped | Acted | Verified) and not _agree(analysis, recorded):
-            continue
-        analysis = _decide(advance(analysis, event), event.at)
     again = report(analysis)
     if recorded is not None and not _agree(analysis, recorded):
         warning = f"judged {recorded.verdict.value} when it was recorded: {recorded.reason}"
@@ -65,13 +74,17 @@ def judge_by(events: Sequence[Event], plan: Planned) -> Report:
 
     A metric of the plan hears what was recorded under the same query, whatever its name was then; one that asks for
     something else hears that it was not recorded.
+
+    Raises:
+        RecordError: as for `judge_again`.
     """
     heard = _Heard(planned(events).plan, plan.plan)
     analysis = _decide(begin(plan), plan.at)
-    for event in events[1:]:
-        for told in heard.translate(event):
-            analysis = _decide(advance(analysis, told), event.at)
-        analysis = _decide(analysis, event.at)
+    for number, event in enumerate(events[1:], start=2):
+        with _folding(number):
+            for told in heard.translate(event):
+                analysis = _decide(advance(analysis, told), event.at)
+            analysis = _decide(analysis, event.at)
     return report(analysis)
 
 
@@ -115,6 +128,15 @@ def _not_recorded(event: WindowRead, metric: str) -> WindowRead:
     missing = Missing(why=Absence.NOT_RECORDED, detail="the recording has not asked for it")
     reading = Reading(metric=metric, window=event.reading.window, canary=missing, baseline=missing)
     return WindowRead(at=event.at, reading=reading)
+
+
+@contextmanager
+def _folding(number: int) -> Iterator[None]:
+    """Errors within are damage of the event of this number."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise RecordError(f"event {number} of the recording cannot be judged, it is damaged: {error}") from error
 
 
 def _agree(analysis: Analysis, recorded: Decided | None) -> bool:

@@ -17,7 +17,7 @@ from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, weight_of
 from analyzer.judge.rules.selection import rule_state
 from analyzer.model.consistency import rule_name
 from analyzer.model.judgement import Judgement, Standing
-from analyzer.model.plan import Plan
+from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import History, Reading
 from analyzer.model.ruleset import MetricRule, Rule
 
@@ -47,7 +47,7 @@ def start(plan: Plan) -> Assessment:
 def _terms(rule: Rule, plan: Plan, total: float) -> Terms:
     spec = plan.rule_set.spec
     metric = rule.metric if isinstance(rule, MetricRule) else f"health:{rule.health}"
-    query = next(query for query in plan.queries if query.metric == metric)
+    query = _query(plan, metric)
     return Terms(
         name=rule_name(rule, query.kind),
         metric=metric,
@@ -77,7 +77,14 @@ def _takes_part(rule: Rule, plan: Plan) -> bool:
     """Whether the rule takes part in the combined e-value."""
     if not isinstance(rule, MetricRule):
         return False
-    return not _is_limit(rule, next(query.kind for query in plan.queries if query.metric == rule.metric))
+    return not _is_limit(rule, _query(plan, rule.metric).kind)
+
+
+def _query(plan: Plan, metric: str) -> Query:
+    found = next((query for query in plan.queries if query.metric == metric), None)
+    if found is None:
+        raise ValueError(f"its plan has no query of {metric}, which a rule is about")
+    return found
 
 
 def learn(assessment: Assessment, history: History) -> Assessment:

@@ -1,6 +1,8 @@
 """What all models share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
@@ -8,6 +10,10 @@ class Model(BaseModel):
     """A frozen value inside the program; snake_case in JSON, infinities as strings (JSON has none)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+Moment = Annotated[float, Field(allow_inf_nan=False)]
+"""A moment in Unix seconds. Infinities are for values and bounds: in a time they are damage, whoever reads it."""
 
 
 class Spec(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from analyzer.model.base import Model
+from analyzer.model.base import Model, Moment
 from analyzer.model.plan import Plan, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Reading
 from analyzer.model.report import Guard, Verdict
@@ -13,7 +13,7 @@ from analyzer.model.target import ActionKind, Intent, Receipt
 
 
 class _Event(Model):
-    at: float  # Unix seconds
+    at: Moment  # Unix seconds
 
 
 class Planned(_Event):
@@ -58,7 +58,7 @@ class Extended(_Event):
     """The deadline has been moved, once."""
 
     type: Literal["extended"] = "extended"
-    deadline_at: float
+    deadline_at: Moment
 
 
 class Decided(_Event):
@@ -123,7 +123,7 @@ class Commanded(_Event):
     command: Command
     by: str
     why: str
-    asked_at: float
+    asked_at: Moment
 
 
 class Ended(_Event):

@@ -1,6 +1,6 @@
 """One analysis as it will be done: every query, both sides, all times. Made once, frozen, recorded."""
 
-from analyzer.model.base import Model
+from analyzer.model.base import Model, Moment
 from analyzer.model.ruleset import Comparison, RuleSet
 from analyzer.model.target import Deployment
 
@@ -76,8 +76,8 @@ class Plan(Model):
     parameters: dict[str, str] = {}
     deployment: Deployment
     queries: tuple[Query, ...]
-    upgraded_at: float
-    started_at: float
+    upgraded_at: Moment
+    started_at: Moment
     acting: bool  # False in a dry run
     on_grid: bool = False  # windows end at multiples of the interval: who asks the same asks at the same time
     notes: tuple[str, ...] = ()

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from analyzer.model.base import Model
+from analyzer.model.base import Model, Moment
 
 
 class Window(Model):
     """A span of wall-clock time, Unix seconds: start < t <= end."""
 
-    start: float
-    end: float
+    start: Moment
+    end: Moment
 
     @property
     def seconds(self) -> float:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.cli.__main__ import run
+from analyzer.store.recording import heading
+from tests.engine.world import World, rates
 
 RULES = """\
 apiVersion: canary-analyzer.io/v1alpha1
@@ -212,6 +214,16 @@ class TestReplay:
     def test_no_recording(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         code, text = outcome(capsys, ["replay", str(tmp_path / "missing")])
         assert "no such file" in text
+        assert code == 2
+
+    def test_a_recording_with_two_plans(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        world = World(rates(0.2))
+        world.run()
+        lines = [event.model_dump_json() for event in world.record.events]
+        file = tmp_path / "r"
+        file.write_text("\n".join([heading("test"), lines[0], *lines, ""]))
+        code, text = outcome(capsys, ["replay", str(file), "--output", "json"])
+        assert "event 2 of the recording cannot be judged, it is damaged: an analysis is planned once" in text
         assert code == 2
 
     def test_set_without_rules(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,11 @@ from typing import ClassVar
 import pytest
 from world import DEPLOYMENT, START, Clock, Platform, Record, Script, Sides, World, rates, revision, rule_set
 
+from analyzer.engine import replay
+from analyzer.engine.analysis import Analysis, advance
 from analyzer.engine.replay import judge_again, judge_by, planned
-from analyzer.errors import NoRelease, PlatformError, PlatformUnavailable, SourceUnavailable
-from analyzer.model.event import Acted, Decided, Held, Intended, Planned, Troubled, WindowRead
+from analyzer.errors import NoRelease, PlatformError, PlatformUnavailable, RecordError, SourceUnavailable
+from analyzer.model.event import Acted, Decided, Event, Held, Intended, Planned, Troubled, WindowRead
 from analyzer.model.judgement import Standing
 from analyzer.model.plan import Query
 from analyzer.model.reading import Absence, Events, History, Missing, Side, Targets, Window
@@ -419,6 +421,40 @@ class TestReplay:
         again = judge_again(cut)
         assert again.action.result == ActionResult.UNVERIFIED
         assert again.reason.endswith("a rollback to revision 1 was begun, and what came of it is not recorded")
+
+    @pytest.mark.parametrize("by_other_rules", [False, True])
+    def test_what_cannot_be_judged_is_told_with_the_number_of_its_event(
+        self, by_other_rules: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = bad_release()
+        world.run()
+        events = world.record.events
+        damaged = next(event for event in events if isinstance(event, WindowRead))
+
+        def judged(analysis: Analysis, event: Event) -> Analysis:
+            if event == damaged:
+                raise ZeroDivisionError("division by zero")
+            return advance(analysis, event)
+
+        monkeypatch.setattr(replay, "advance", judged)
+        number = 1 + events.index(damaged)
+        with pytest.raises(RecordError, match=rf"^event {number} of the recording .* damaged: division by zero$"):
+            judge_by(events, planned(events)) if by_other_rules else judge_again(events)
+
+    def test_it_is_planned_once(self) -> None:
+        world = bad_release()
+        world.run()
+        events = world.record.events
+        with pytest.raises(RecordError, match=r"^event 3 of the recording .*: an analysis is planned once$"):
+            judge_again([*events[:2], events[0], *events[2:]])
+
+    def test_every_rule_of_a_plan_has_its_query(self) -> None:
+        world = bad_release()
+        world.run()
+        first = planned(world.record.events)
+        without = first.model_copy(update={"plan": first.plan.model_copy(update={"queries": ()})})
+        with pytest.raises(RecordError, match=r"^event 1 of the recording .* its plan has no query of errors, "):
+            judge_again([without])
 
     def test_a_changed_reading_changes_the_verdict(self) -> None:
         """The decision in a recording is not believed: it is derived anew."""

@@ -78,6 +78,16 @@ def test_a_last_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
         (b'{"format": "canary-analyzer-recording/1"}\n{"type": "ended"}\n', ":2: not an event"),
         (b'{"format": "canary-analyzer-recording/1"}\nrubbish\n', ":2: not JSON"),
         (b"[" * 100_000 + b"\n", "not JSON"),
+        (b'{"format": "canary-analyzer-recording/1"}\n' + b"[" * 100_000 + b"\n", ":2: not JSON"),
+        (
+            b'{"format": "canary-analyzer-recording/1"}\n{"type": "ended", "at": 1, "cause": "\\ud83d"}\n',
+            ":2: not JSON",
+        ),
+        (b'{"format": "canary-analyzer-recording/1"}\n{"type": "ended", "at": NaN}\n', ":2: not an event.* finite"),
+        (
+            b'{"format": "canary-analyzer-recording/1"}\n{"type": "ended", "at": "Infinity"}\n',
+            ":2: not an event.* finite",
+        ),
     ],
 )
 def test_what_is_no_recording_is_said_in_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:
