@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from analyzer.errors import StoreError, UsageError
@@ -44,19 +44,22 @@ class Address:
         Raises:
             UsageError: not such an URL. The sentence does not repeat it: there may be a password in it.
         """
-        scheme, _, rest = url.strip().partition("://")
+        scheme, separator, rest = url.strip().partition("://")
         match scheme.partition("+")[0]:
             case "sqlite":
                 return cls._of_sqlite(rest)
+            case "postgresql" | "postgres" if not separator:  # else that would be the one at its usual place
+                raise UsageError(f"the database's URL cannot be read: {_HOW}")
             case "postgresql" | "postgres":
                 return cls._of_postgresql(f"postgresql://{rest}")
         raise UsageError(f"the database's URL begins with neither sqlite: nor postgresql:; give {_HOW}")
 
     @classmethod
     def _of_sqlite(cls, rest: str) -> Self:
-        if not re.fullmatch(r"/[^?#:]+", rest):
+        file = unquote(rest[1:])
+        if not re.fullmatch(r"/[^?#:]+", rest) or re.search(r"[:\0]", file):
             raise UsageError("the database's URL names no file: sqlite:///canary.db, or sqlite:////data/canary.db")
-        return cls(place=f"the SQLite file {rest[1:]}", secrets=(), file=rest[1:])
+        return cls(place=f"the SQLite file {file}", secrets=(), file=file)
 
     @classmethod
     def _of_postgresql(cls, url: str) -> Self:
@@ -104,9 +107,8 @@ def _write_ahead(file: str, place: str) -> None:
 
 
 def _sqlite(file: str) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{file}", hide_parameters=True, connect_args={"timeout": PATIENCE}
-    )
+    url = URL.create("sqlite+aiosqlite", database=file)  # as text, its signs would be decoded once more
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": PATIENCE})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

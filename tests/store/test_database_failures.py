@@ -47,6 +47,10 @@ async def failing(url: str) -> CanaryError:
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///a.db?mode=ro", "names no file"),
+        ("sqlite:////tmp/a%00b", "names no file"),
+        ("sqlite:///%3Amemory%3A", "names no file"),
+        ("postgres", "cannot be read"),
+        ("postgresql", "cannot be read"),
         ("postgresql://me:sesame@[host/db", "cannot be read"),
     ],
 )
@@ -54,6 +58,19 @@ async def test_what_is_no_url_is_told_without_showing_it(url: str, says: str) ->
     error = await failing(url)
     assert isinstance(error, UsageError)
     assert says in str(error)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+async def test_a_file_is_the_same_for_all_who_read_its_url(tmp_path: Path) -> None:
+    """The journal of writes ahead is that of the file that is then used."""
+    url = f"sqlite:///{tmp_path}/a%20b%2525.db"
+    async with Database.open(url) as database, database.read() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one() == "wal"
+    assert Address.read(url).file == f"{tmp_path}/a b%25.db"
+    assert names_in(tmp_path) == ["a b%25.db"]
 
 
 @pytest.mark.parametrize(
