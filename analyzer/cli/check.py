@@ -17,6 +17,7 @@ from analyzer.cli.server_access import HERE, Server
 from analyzer.cli.streams import tell
 from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
+from analyzer.model.base import EARLIEST
 from analyzer.model.report import Report
 from analyzer.model.target import PlatformKind, Target
 from analyzer.model.units import parse_duration
@@ -271,7 +272,7 @@ def moment(text: str, now: float) -> float:
     """A moment in Unix seconds: a time with its zone, Unix seconds, or how long ago.
 
     Raises:
-        UsageError: it is none, or in the future.
+        UsageError: it is none, in the future, or before any upgrade that is meant.
     """
     if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
         moment = float(text)
@@ -290,6 +291,8 @@ def moment(text: str, now: float) -> float:
             ) from error
     if moment > now + 60:
         raise UsageError(f"--since {text} is in the future")
+    if moment < EARLIEST:
+        raise UsageError(f"--since {text} is before 2001: write when the upgrade was")
     return moment
 
 

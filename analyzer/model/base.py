@@ -15,6 +15,9 @@ class Model(BaseModel):
 Moment = Annotated[float, Field(allow_inf_nan=False)]
 """A moment in Unix seconds. Infinities are for values and bounds: in a time they are damage, whoever reads it."""
 
+EARLIEST: Moment = 1e9
+"""2001: whoever gives less as the moment of an upgrade means something else."""
+
 
 class Spec(BaseModel):
     """A part of a rule set as a person writes it: camelCase keys, unknown ones refused."""

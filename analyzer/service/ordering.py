@@ -9,6 +9,7 @@ from pathlib import Path
 from analyzer.composition import SHIPPED, finish_rules, sides_of
 from analyzer.engine.planning import tell_sides
 from analyzer.errors import UsageError
+from analyzer.model.base import EARLIEST
 from analyzer.model.document import read_rule_set, rule_text
 from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.ruleset import RuleSet
@@ -23,7 +24,6 @@ LATEST = 60.0
 """Seconds by which the clock of whoever orders may be ahead."""
 MOST_WINDOWS = 100_000
 """Windows that one order may make an analysis read: 17 days of them at the interval of 15 s that is the default."""
-_EARLIEST = 1e9  # 2001: whoever writes less means something else than Unix seconds
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -142,7 +142,7 @@ def _check_revisions(order: Order) -> None:
 def _check_since(order: Order, now: float) -> None:
     if order.since is None:
         return
-    if not math.isfinite(order.since) or order.since < _EARLIEST:
+    if not math.isfinite(order.since) or order.since < EARLIEST:
         raise UsageError("since: not a moment in Unix seconds: write one such as 1790000000, or leave it out")
     if order.since > now + LATEST:
         raise UsageError("since: is in the future: write the moment of the upgrade in Unix seconds, or leave it out")

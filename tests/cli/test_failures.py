@@ -79,6 +79,9 @@ class TestUsage:
             (["check", "command/web", "--dry-run", "--since", ""], "--since ''"),  # a variable that CI has not set
             (["check", "command/web", "--dry-run", "--since", "2999-01-01T00:00:00Z"], "is in the future"),
             (["check", "command/web", "--dry-run", "--since", "2026-13-01"], "is not a time"),
+            (["check", "command/web", "--dry-run", "--since", "99999999999999999999d"], "is before 2001"),
+            (["check", "command/web", "--dry-run", "--since", "0001-01-01T00:00:00Z"], "is before 2001"),
+            (["check", "command/web", "--dry-run", "--since", "999999999"], "is before 2001"),
             (["check", "command/web", "--dry-run", "--set", "requests"], "--set 'requests': write NAME=VALUE"),
             (["check", "command/web", "--dry-run", "--set", "a=1", "--set", "a=2"], "is given twice"),
             (["check", "command/web", "--dry-run", "--set", "reqests=x"], "requests"),
