@@ -429,6 +429,15 @@ def test_a_circle(server: Misbehaving) -> None:
     assert "redirects in a circle" in str(failure(server.url))
 
 
+@pytest.mark.parametrize("target", ["http://[", "http://h:99999/", "http://h:x/", "ftp://h/", "mailto:me"])
+@pytest.mark.parametrize("settings", [{}, {"token": SECRET}])
+def test_a_redirect_to_nowhere(server: Misbehaving, target: str, settings: dict[str, str]) -> None:
+    server.behaviour = redirecting(target)
+    error = failure(server.url, **settings)
+    assert isinstance(error, QueryRefused)
+    assert f"redirects to what is no address ({target}): check the address" in str(error)
+
+
 # ---------------------------------------------------------------------- who asks
 
 

@@ -63,11 +63,18 @@ class _Raw:
     location: str = ""
 
 
+class _Session(requests.Session):
+    """Leaves redirects to us: the library would read the whole answer and the address in it, whatever that is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 -- the library's
+        return None
+
+
 class _Connect(PrometheusConnect):  # type: ignore[misc]  # the library has no types
     """The library's client with our session: nothing is tried twice, and a hanging exchange can be broken off."""
 
     def __init__(self, access: PrometheusAccess, at_once: int) -> None:
-        session = requests.Session()
+        session = _Session()
         super().__init__(url=access.url, session=session, retry=Retry(0))
         for scheme in ("http://", "https://", access.url):
             session.mount(scheme, BreakableAdapter(at_once))
@@ -185,7 +192,7 @@ class PrometheusClient:
             raw = self._once(method, url, parameters, authorization, failures)
             if raw.status not in _MOVED or not raw.location:
                 return raw
-            target = urljoin(url, raw.location).partition("?")[0]
+            target = self._target(url, raw.location, failures)
             if not _is_same_place(url, target) and self._access.has_credentials:
                 raise QueryRefused(
                     f"{self._access.url} redirects to {urlsplit(target).hostname}, where the credentials must not go: "
@@ -193,6 +200,20 @@ class PrometheusClient:
                 )
             url = target
         raise QueryRefused(f"{self._access.url} redirects in a circle: check the address")
+
+    def _target(self, url: str, location: str, failures: Failures) -> str:
+        """Where a redirect leads to."""
+        try:
+            target = urljoin(url, location).partition("?")[0]
+            parts = urlsplit(target)
+            _ = parts.port  # what is no number of a port is found out when it is asked for
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise QueryRefused(
+                f"{self._access.url} redirects to what is no address ({failures.excerpt(location)}): check the address"
+            )
+        return target
 
     def _once(self, method: str, url: str, parameters: str, authorization: str | None, failures: Failures) -> _Raw:
         try:
