@@ -241,6 +241,42 @@ def test_a_bomb_does_not_get_through(server: Misbehaving) -> None:
     assert "larger than 2 MiB" in str(failure(server.url, max_answer=2 * 2**20))
 
 
+HALF, WHOLE = "\ud800", "\U0001f600"
+"""Half a sign, which JSON can spell and no text can hold; and one that JSON spells as two halves."""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(400, prometheus_says("bad_data", f"no {HALF} {WHOLE}")),
+        http(503, prometheus_says(HALF, f"no {HALF} {WHOLE}")),
+        http(200, prometheus_says("bad_data", f"no {HALF} {WHOLE}")),
+        http(200, vector("1", warnings=[f"no {HALF} {WHOLE}"])),
+    ],
+)
+def test_half_a_sign_in_a_message(server: Misbehaving, answer: bytes) -> None:
+    server.behaviour = says(answer)
+    assert f"no ? {WHOLE}" in str(failure(server.url))
+
+
+def test_half_a_sign_in_a_label_and_in_a_remark(server: Misbehaving) -> None:
+    result = [{"metric": {"pod": f"{HALF} {WHOLE}"}, "value": [1000, "NaN"]}]
+    remark = f"PromQL warning: {HALF}"
+    answer = {"status": "success", "data": {"resultType": "vector", "result": result}, "warnings": [remark]}
+    server.behaviour = says(http(200, answer))
+    found = ask(server.url)
+    ((labels, _),) = single_values(found)
+    assert labels == {"pod": f"? {WHOLE}"}
+    assert found.notes == ("PromQL warning: ?",)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_half_a_sign_that_is_not_even_spelled(server: Misbehaving, status: int) -> None:
+    body = json.dumps(prometheus_says("x", HALF), ensure_ascii=False).encode(errors="surrogatepass")
+    server.behaviour = says(http(status, body))
+    str(failure(server.url)).encode()
+
+
 # ---------------------------------------------------------------------- time
 
 

@@ -1,5 +1,7 @@
 """The JSON of an answer into series. Pure."""
 
+import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,6 +12,9 @@ from analyzer.sources.counting import Series
 from analyzer.sources.native import Native, parse_native
 
 V = TypeVar("V")
+
+_HALF_A_SIGN = re.compile(r"\\u[dD][89a-fA-F]")
+"""What may be the escape of a surrogate. Two of them are one sign; one alone is none, and no text can hold it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,20 @@ class Answer:
         with suppress(MalformedAnswer):  # who reads it is told
             float_series(self)
         return self
+
+
+def content_of(body: bytes) -> Any:  # noqa: ANN401 -- JSON
+    """What an answer says. Every text in it can be written down: half a sign becomes a question mark.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is too deep.
+    """
+    text = body.decode("utf-8-sig")
+    content = json.loads(text)
+    if _HALF_A_SIGN.search(text):
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    return content
 
 
 def float_series(answer: Answer) -> list[Series[float]]:

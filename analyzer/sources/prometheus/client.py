@@ -6,7 +6,6 @@ put the query of a POST into the URL, and hide the server's message behind retri
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from urllib3.util.retry import Retry
 from analyzer.errors import QueryRefused, SourceUnavailable
 from analyzer.model.reading import Absence
 from analyzer.sources.prometheus.access import PrometheusAccess
-from analyzer.sources.prometheus.answer import Answer
+from analyzer.sources.prometheus.answer import Answer, content_of
 from analyzer.sources.prometheus.failure import LONGEST_MESSAGE, Failures
 from analyzer.sources.prometheus.room import Room
 from analyzer.sources.prometheus.transport import BreakableAdapter, Exchange
@@ -286,7 +285,7 @@ def _is_same_place(one: str, other: str) -> bool:
 def _answer(body: bytes, failures: Failures) -> Answer:
     """A success, read; a warning that something is missing makes it none."""
     try:
-        content = json.loads(body)
+        content = content_of(body)
     except (ValueError, RecursionError) as error:
         raise failures.malformed("something that is not JSON", body) from error
     match content:

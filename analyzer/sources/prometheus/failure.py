@@ -1,6 +1,5 @@
 """What went wrong between us and the server, as one of our errors with a sentence that says what to check."""
 
-import json
 import ssl
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +8,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from analyzer.errors import MalformedAnswer, QueryRefused, SourceError, SourceUnavailable
 from analyzer.model.reading import Absence
+from analyzer.sources.prometheus.answer import content_of
 
 LONGEST_EXCERPT = 200
 """Characters of an answer that is not what it should be."""
@@ -58,7 +58,7 @@ class Failures:
     def _said(self, body: bytes) -> tuple[str, str]:
         """Prometheus' kind of error and its message, or the beginning of whatever came."""
         try:
-            answer = json.loads(body)
+            answer = content_of(body)
             return str(answer.get("errorType", "")), self.excerpt(str(answer["error"]), LONGEST_MESSAGE)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return "", self.excerpt(body[: 4 * LONGEST_EXCERPT].decode(errors="replace"))
