@@ -14,6 +14,7 @@ from analyzer.model.document import read_rule_file
 from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.command import Command
 from analyzer.platforms.rights import Right, missing
+from analyzer.rendering.text import printable
 from analyzer.service.assembly import access_of
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.service.tokens import TokensOf
@@ -42,12 +43,13 @@ async def check(settings: Settings) -> int:
     codes = set()
     async for finding in _findings(settings):
         codes.add(finding.code)
+        sentence = printable(finding.sentence)
         if finding.code == Exit.PASS:
-            print(finding.sentence, flush=True)
+            print(sentence, flush=True)
         else:
-            tell(f"canary: {finding.sentence}")
+            tell(f"canary: {sentence}")
     for caution in cautions(settings):
-        tell(f"caution: {caution}")
+        tell(f"caution: {printable(caution)}")
     return int(next((code for code in (Exit.USAGE, Exit.ERROR) if code in codes), Exit.PASS))
 
 

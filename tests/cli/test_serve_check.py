@@ -110,6 +110,17 @@ def test_something_is_wrong(
     assert found == code
 
 
+def test_nobody_else_writes_lines_or_obeyed_signs(bench: Bench, prometheus: Misbehaving) -> None:
+    prometheus.behaviour = says(http(400, {"status": "error", "errorType": "x", "error": "\x1b[2Jgone\0"}))
+    (bench.folder / "rules" / "quick.yaml").rename(bench.folder / "rules" / "\x1b[2J\nhelm: good.yaml")
+    (bench.folder / "rules" / "\x1b[2J\nhelm: wrong.yaml").write_text("\n")
+    _, good, bad = bench.check()
+    assert "refuses the query (400): \\x1b[2Jgone\\x00" in bad
+    assert "/rules/\\x1b[2J helm: good.yaml, 1 rules\n" in good
+    assert "/rules/\\x1b[2J\\nhelm: wrong.yaml" in bad
+    assert all(sign.isprintable() or sign == "\n" for sign in good + bad)
+
+
 def test_a_rule_set_with_a_mistake(bench: Bench) -> None:
     (bench.folder / "rules" / "wrong.yaml").write_text(RULES.replace("rules: [", "ruels: ["))
     code, good, bad = bench.check()
