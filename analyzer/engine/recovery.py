@@ -4,6 +4,7 @@ from analyzer.engine.analysis import Analysis
 from analyzer.judge import assessment as judge
 from analyzer.model.event import Verified
 from analyzer.model.plan import HEALTH_OF_PODS
+from analyzer.model.reading import Reading
 from analyzer.model.units import show_duration
 
 PATIENCE = 120.0
@@ -46,8 +47,14 @@ def verify(analysis: Analysis, now: float) -> Verified | None:
     if now >= acted.at + patience(analysis):
         waited = show_duration(patience(analysis))
         behind = ", ".join(metric for metric, answer in answers.items() if answer is False)
-        silent = ", ".join(metric for metric, answer in answers.items() if answer is None)
-        parts = [f"{behind} still worse than tolerated" if behind else "", f"no data of {silent}" if silent else ""]
+        unsaid = [metric for metric, answer in answers.items() if answer is None]
+        alone = ", ".join(metric for metric in unsaid if _lacks_comparison(analysis, readings.get(metric)))
+        silent = ", ".join(metric for metric in unsaid if not _lacks_comparison(analysis, readings.get(metric)))
+        parts = [
+            f"{behind} still worse than tolerated" if behind else "",
+            f"nothing is known to compare {alone} with" if alone else "",
+            f"no data of {silent}" if silent else "",
+        ]
         reason = f"no recovery was seen within {waited}: {'; '.join(part for part in parts if part)}"
         return Verified(at=now, recovered=False, reason=reason)
     return None
@@ -56,6 +63,10 @@ def verify(analysis: Analysis, now: float) -> Verified | None:
 def _without_culprit(analysis: Analysis) -> list[str]:
     """What must look good where no rule has failed: the pods, whose revision did not come out whole; or all."""
     return [HEALTH_OF_PODS] if HEALTH_OF_PODS in analysis.progress else sorted(analysis.progress)
+
+
+def _lacks_comparison(analysis: Analysis, reading: Reading | None) -> bool:
+    return reading is not None and judge.lacks_comparison(analysis.assessment, reading)
 
 
 def _first_bad(analysis: Analysis, metrics: list[str]) -> float:

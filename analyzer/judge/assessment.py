@@ -15,6 +15,7 @@ from analyzer.judge.rules.margins import margins
 from analyzer.judge.rules.ratio import RatioRule
 from analyzer.judge.rules.rule import RuleState, Terms, is_sequential, weight_of
 from analyzer.judge.rules.selection import rule_state
+from analyzer.judge.rules.threshold import ThresholdRule, level_of
 from analyzer.model.consistency import rule_name
 from analyzer.model.judgement import Judgement, Standing
 from analyzer.model.plan import Plan, Query
@@ -248,3 +249,13 @@ def recovered(assessment: Assessment, reading: Reading) -> bool | None:
     asked = [state for state in states if not state.terms.advisory] or states
     known = [answer for state in asked if (answer := state.acceptable(reading)) is not None]
     return all(known) if known else None
+
+
+def lacks_comparison(assessment: Assessment, reading: Reading) -> bool:
+    """Whether a window in which nothing is known to be good or bad has numbers all the same: then nothing is known of
+    the baseline that they could be compared with."""
+    compares = any(
+        state.terms.metric == reading.metric and not isinstance(state, ThresholdRule) for state in assessment.states
+    )
+    sides = [side for side in (reading.canary, reading.baseline) if side is not None]
+    return compares and any(level_of(side, None) is not None for side in sides)

@@ -12,6 +12,7 @@ from analyzer.engine.replay import judge_again
 from analyzer.engine.runner import Runner
 from analyzer.errors import LeaseLost
 from analyzer.model.event import Command, Commanded, Decided, Ended, Event, Held, Intended, WindowRead
+from analyzer.model.reading import Absence, Level, Missing, Side, Window
 from analyzer.model.report import ActionResult, Guard, Report, Verdict
 from analyzer.model.target import ActionKind, Intent
 
@@ -64,6 +65,24 @@ def test_reject_does_what_the_rule_set_says_and_rollback_does_not_ask_it() -> No
     rules = rule_set(onFail="none")
     assert run(World(GOOD, rules), Command.REJECT).action.kind == ActionKind.NONE
     assert run(World(GOOD, rules), Command.ROLLBACK).action.result == ActionResult.DONE
+
+
+@pytest.mark.parametrize("requests", [1000, 0])
+def test_before_anything_is_known_of_the_baseline_a_recovery_cannot_be_seen(requests: int) -> None:
+    rules = rule_set(
+        [{"metric": "errors"}, {"metric": "memory", "judge": "threshold", "limit": "1Gi"}],
+        schedule={"warmup": "30s", "interval": "10s", "minimum": "60s", "deadline": "300s", "baseline": "600s"},
+    )
+    counts = rates(0.001, requests=requests)
+
+    def script(metric: str, window: Window) -> tuple[Side, Side | None]:
+        gone = Missing(why=Absence.NO_SERIES, detail="no series matches")
+        return counts(metric, window) if metric == "errors" else (gone, Level(mean=1e6))
+
+    report = run(World(script, rules), Command.ROLLBACK, where=1)
+    told = "nothing is known to compare errors with; no data of memory" if requests else "no data of errors, memory"
+    assert report.action.result == ActionResult.UNVERIFIED
+    assert f"no recovery was seen within 2 min: {told}" in report.reason
 
 
 def test_a_pass_that_is_watched_can_be_taken_back() -> None:
