@@ -28,6 +28,7 @@ from analyzer.platforms.rollout import Rollout, RolloutSettings
 from analyzer.platforms.verdict_record import VerdictRecord
 from analyzer.sources.checking import check_rule_set
 from analyzer.sources.combined import Combined
+from analyzer.sources.endpoint import PATIENCE
 from analyzer.sources.pods import PodSource
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.source import PrometheusSource
@@ -61,6 +62,7 @@ class AnalysisOrder:
     wanted: Wanted
     scrape_canary: tuple[str, ...] = ()
     scrape_baseline: tuple[str, ...] = ()
+    scrape_timeout: float = PATIENCE  # seconds
     helm: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None
@@ -332,7 +334,7 @@ async def upgrade_release(order: AnalysisOrder, upgrade: Upgrade) -> BroughtOut:
 @asynccontextmanager
 async def _source(order: AnalysisOrder) -> AsyncIterator[Source]:
     if order.access is None:
-        async with ScrapeSource(order.scrape_canary, order.scrape_baseline) as scraping:
+        async with ScrapeSource(order.scrape_canary, order.scrape_baseline, order.scrape_timeout) as scraping:
             yield scraping
     else:
         async with PrometheusSource(order.access) as prometheus:

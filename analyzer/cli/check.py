@@ -158,6 +158,7 @@ def read_order(options: Options) -> AnalysisOrder:
         ),
         scrape_canary=_scraped(options, "canary"),
         scrape_baseline=_scraped(options, "baseline"),
+        scrape_timeout=_query_timeout(options),
         helm=options.helm,
         kubeconfig=options.kubeconfig,
         context=options.context,
@@ -209,8 +210,12 @@ def _access(options: Options) -> PrometheusAccess | None:
         cert_file=options.cert_file,
         key_file=options.key_file,
         insecure=options.insecure,
-        timeout=seconds_of(options.query_timeout, "--query-timeout"),
+        timeout=_query_timeout(options),
     )
+
+
+def _query_timeout(options: Options) -> float:
+    return seconds_of(options.query_timeout, "--query-timeout")
 
 
 def headers_of(given: tuple[str, ...]) -> dict[str, str]:

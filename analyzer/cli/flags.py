@@ -36,7 +36,7 @@ Header = Annotated[
 CaFile = Annotated[Path | None, typer.Option(help="certificates to trust (PEM)", rich_help_panel=WHERE)]
 CertFile = Annotated[Path | None, typer.Option(help="client certificate (PEM)", rich_help_panel=WHERE)]
 KeyFile = Annotated[Path | None, typer.Option(help="key of the client certificate (PEM)", rich_help_panel=WHERE)]
-QueryTimeout = Annotated[str, typer.Option(help="for one query", rich_help_panel=WHERE)]
+QueryTimeout = Annotated[str, typer.Option(help="for one query, or one scrape", rich_help_panel=WHERE)]
 
 Canary = Annotated[
     str | None, typer.Option(help="""matchers of the new revision's series: 'version="2"'""", rich_help_panel=SIDES)

@@ -13,7 +13,7 @@ from analyzer.errors import UsageError
 LARGEST = 16 * 2**20
 """Bytes of an exposition at most."""
 PATIENCE = 10.0
-"""Seconds for a whole answer."""
+"""Seconds for a whole answer, where nothing else is said."""
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.8,*/*;q=0.1"
 
 Sample = tuple[dict[str, str], float]
@@ -52,15 +52,15 @@ def checked(url: str) -> str:
     return str(parsed if parsed.path not in {"", "/"} else parsed.copy_with(path="/metrics"))
 
 
-async def scrape(client: httpx.AsyncClient, url: str) -> Scrape:
-    """Read an endpoint now. Never raises for what the endpoint does."""
+async def scrape(client: httpx.AsyncClient, url: str, timeout: float) -> Scrape:  # noqa: ASYNC109 -- none is raised
+    """Read an endpoint now, within `timeout` seconds. Never raises for what the endpoint does."""
     now = round(time.time() * 1000)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(timeout):
             kind, body = await _get(client, url)
             return Scrape(url, now, await asyncio.to_thread(_parsed, kind, body))
     except TimeoutError:
-        return Scrape(url, now, trouble=f"no whole answer within {PATIENCE:g} s")
+        return Scrape(url, now, trouble=f"no whole answer within {timeout:g} s")
     except httpx.HTTPStatusError as error:
         return Scrape(url, now, trouble=f"it answers {error.response.status_code}")
     except httpx.HTTPError as error:

@@ -19,7 +19,7 @@ from analyzer.model.ruleset import Comparison, Metric
 from analyzer.sources import gauging
 from analyzer.sources.classic import ClassicBuckets, histograms_of
 from analyzer.sources.counting import Algebra, Counters, Series, Starts
-from analyzer.sources.endpoint import Scrape, checked, scrape
+from analyzer.sources.endpoint import PATIENCE, Scrape, checked, scrape
 from analyzer.sources.ledger import Ledger, Tally, milliseconds
 from analyzer.sources.lifetime import INSTANCE, Lifetimes
 from analyzer.sources.promql import Selector, matches, parse_selector
@@ -47,8 +47,8 @@ _KEPT = 2
 class ScrapeSource:
     """Readings from endpoints; each read scrapes them now. Use as an asynchronous context manager, or close it."""
 
-    def __init__(self, canary: Sequence[str], baseline: Sequence[str] = ()) -> None:
-        """Endpoints of both sides, as URLs.
+    def __init__(self, canary: Sequence[str], baseline: Sequence[str] = (), timeout: float = PATIENCE) -> None:
+        """Endpoints of both sides, as URLs; `timeout` in seconds, for a whole answer of one.
 
         Raises:
             UsageError: one is no URL, or there is none of the canary.
@@ -56,6 +56,7 @@ class ScrapeSource:
         self._urls = {CANARY: [checked(url) for url in canary], BASELINE: [checked(url) for url in baseline]}
         if not canary:
             raise UsageError("no endpoint of the canary to scrape: give at least one")
+        self._timeout = timeout
         self._client = httpx.AsyncClient(timeout=None, follow_redirects=False)  # noqa: S113 -- each scrape has its own
         self._scrapes: dict[str, list[Scrape]] = {}
         self._turns: dict[str, asyncio.Lock] = {url: asyncio.Lock() for urls in self._urls.values() for url in urls}
@@ -135,7 +136,7 @@ class ScrapeSource:
         async with self._turns[url]:
             known = self._scrapes.get(url, [])
             if not known or known[-1].time < end:
-                self._scrapes[url] = [*known, await scrape(self._client, url)][-_KEPT:]
+                self._scrapes[url] = [*known, await scrape(self._client, url, self._timeout)][-_KEPT:]
 
     def _series(self, url: str, selector: Selector) -> list[Series[float]]:
         """The kept samples of an endpoint's series."""

@@ -324,6 +324,13 @@ class TestPrometheus:
         assert "could not analyse" in text
         assert code == 4
 
+    def test_an_endpoint_that_hangs(self, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with answering(200, "", pause=5) as url:
+            scrape = ("--scrape", f"canary={url}")
+            code, text = outcome(capsys, check(rules, *scrape, "--query-timeout", "300ms", prometheus=None))
+        assert f"{url}/metrics: no whole answer within 0.3 s" in text
+        assert code == 4
+
     def test_no_series_is_inconclusive(self, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with answering(200, EMPTY_MATRIX) as url:
             code, text = outcome(capsys, check(rules, prometheus=url))
