@@ -1,5 +1,6 @@
 """The application: routes, and what stands before them."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from analyzer.api.documentation import document
 from analyzer.api.hub import Hub
 from analyzer.api.limits import Bounded
 from analyzer.api.parts import Parts
-from analyzer.api.problem import Refused, answer, handle
+from analyzer.api.problem import RETRY_AFTER, Refused, answer, handle, problem
 from analyzer.errors import CanaryError
 from analyzer.service.brakes import Brakes
 from analyzer.service.polling import Polls
@@ -32,6 +33,7 @@ _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_STOPPING = "the service is stopping, and has not finished this request: ask again"
 _ROOMS = (analyses, argo, deciding, reports, changes, rulesets, admin, health)
 
 
@@ -110,6 +112,13 @@ class Watched:
             response = answer(scope, error)
             if not is_begun:
                 await response(scope, receive, sending)
+        except asyncio.CancelledError:
+            # When we stop, the server cancels what is still under way, and has no use for a cancellation that comes
+            # back. Any other one, and one in the middle of an answer, is for whoever called us.
+            parts: Parts = scope["app"].state.parts
+            if is_begun or not parts.hub.is_closed:
+                raise
+            await problem(scope, 503, _STOPPING, {"Retry-After": str(RETRY_AFTER)})(scope, receive, sending)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         self._telemetry.requested(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)

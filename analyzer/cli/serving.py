@@ -117,7 +117,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 backlog=_BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE,
-                timeout_graceful_shutdown=_GRACE,
+                timeout_graceful_shutdown=_GRACE + 1,
                 ssl_certfile=listen.tls_certificate,
                 ssl_keyfile=str(listen.tls_key) if listen.tls_key else None,
             )
@@ -131,6 +131,18 @@ class _Server(uvicorn.Server):
             raise CanaryError("the API could not start: the log says why") from None
         if not self.should_exit:
             tell(f"serving on {self._address}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whoever sends slowly is no error of ours: only what does not end now is left to uvicorn, and told as one.
+        ending = asyncio.get_running_loop().call_later(_GRACE, self._end_requests)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    def _end_requests(self) -> None:
+        for task in self.server_state.tasks:
+            task.cancel()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
@@ -332,3 +333,18 @@ async def test_half_a_megabyte_of_rules_is_answered(house: House) -> None:
     for text in ("x: " * 80_000, RULES + "# " + "y" * 200_000, "- " * 100_000, "&a " * 80_000, '"' * 250_000):
         answer = await house.post("/api/v1/rulesets/validate", {"rule_set": text})
         assert answer.status_code == 200
+
+
+async def test_a_cancellation_that_is_not_that_of_the_end_is_passed_on(house: House) -> None:
+    asked = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        asked.set()
+        await asyncio.Event().wait()
+
+    request = asyncio.create_task(house.ask("POST", START, content=body(), headers=JSON))
+    await asked.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request

@@ -1,5 +1,7 @@
 """`canary serve` as a process: it listens, it knows its callers, it ends as it is asked to."""
 
+import http.client
+import json
 import logging
 import re
 import signal
@@ -146,6 +148,23 @@ def test_a_second_signal_ends_it_at_once(config: Path) -> None:
         # It may have come to its end just before.
         assert code in {0, 130}
         assert code == 0 or "SIGINT again: leaving at once" in service.said
+
+
+def test_a_request_that_has_not_arrived_at_the_end(config: Path) -> None:
+    with serving(config) as service:
+        host, _, port = service.url().removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            head = f"POST /api/v1/analyses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+            connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{".encode())
+            httpx.get(f"http://{host}:{port}/healthz")  # after it the other one has been seen
+            assert service.end() == 0
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            problem = json.loads(answer.read())
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+    assert (answer.headers["Retry-After"], problem["status"]) == ("5", 503)
+    assert "is stopping, and has not finished this request" in problem["detail"]
+    assert '"level":"error"' not in service.said
 
 
 def said(service: Serving, words: str) -> None:
