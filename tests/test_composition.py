@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from analyzer import composition
 from analyzer.composition import (
     AnalysisOrder,
     Wanted,
     _check_rights,
-    helm_release,
     make_plan,
     needs_way_back,
     with_pods,
@@ -110,21 +108,6 @@ def test_where_nothing_can_be_taken_back_no_rights_are_asked(what: dict[str, boo
     assert rights.asked == 0
 
 
-def settings(monkeypatch: pytest.MonkeyPatch, **order: Any) -> ClusterSettings:  # noqa: ANN401 -- fields of an order
-    """With which settings an order's cluster is connected to."""
-    seen: list[ClusterSettings] = []
-    cluster = composition.Cluster
-    monkeypatch.setattr(composition, "Cluster", lambda given: seen.append(given) or cluster(given))
-    whole = AnalysisOrder(target=WEB, rules="http", parameters={}, access=None, wanted=Wanted(), **order)
-
-    async def opening() -> None:
-        async with helm_release(whole):
-            pass
-
-    asyncio.run(opening())
-    return seen[0]
-
-
 @pytest.mark.parametrize(
     ("given", "environment", "context"),
     [(None, "", None), (None, "prod", "prod"), ("test", "prod", "test"), ("test", "", "test")],
@@ -133,7 +116,7 @@ def test_the_cluster_is_that_of_helm(
     monkeypatch: pytest.MonkeyPatch, given: str | None, environment: str, context: str | None
 ) -> None:
     monkeypatch.setenv("HELM_KUBECONTEXT", environment)
-    found = settings(monkeypatch, context=given, kubeconfig=Path("some.kubeconfig"))
+    found = ClusterSettings.of(Path("some.kubeconfig"), given)
     assert (found.kubeconfig, found.context) == ("some.kubeconfig", context)
 
 

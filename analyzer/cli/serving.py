@@ -1,6 +1,7 @@
 """The running service: the API, the supervisor behind it, and how both come to an end."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -38,6 +39,9 @@ LOG = logger(__name__)
 _GRACE: Final = 5  # seconds for requests that are under way when we stop
 _KEEP_ALIVE: Final = 65  # seconds; longer than proxies keep idle connections, so that none is closed under a request
 _BACKLOG: Final = 1024
+_COLLECTED: Final = (5_000, 20, 500)
+"""Thresholds of the garbage collector. What analyses keep is in no cycles, and with hundreds of them a full collection
+takes most of a second, in which nobody is answered: it is to be rare."""
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -69,6 +73,8 @@ async def serve(settings: Settings) -> int:
             app = make_app(service, telemetry)
             for caution in cautions(settings):
                 tell(f"canary: {caution}")
+            gc.freeze()  # what is there by now stays: modules, and what they have made
+            gc.set_threshold(*_COLLECTED)
             server = _Server(app, settings, address_of(listener, settings.listen))
             await _until(stop, server, supervisor, lambda: close_streams(app), listener)
     return 0

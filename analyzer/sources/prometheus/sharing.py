@@ -53,6 +53,7 @@ class SharedClient:
         self._kept = KeptAnswers()
         self._exchanges: dict[Question, _Exchange] = {}
         self._tasks: set[asyncio.Task[Answer]] = set()
+        self._passing = asyncio.Lock()
         self._observe = observe
         self._is_closed = False
         self.asked = 0
@@ -119,6 +120,15 @@ class SharedClient:
             self.shared += 1
         self._turns.line_up(exchange.turn, who)
         return await self._result(question, exchange)
+
+    async def one_by_one(self) -> None:
+        """Let those who have an answer go on one after the other, each in a step of the event loop of its own.
+
+        What they do with it is work for a processor, and an answer comes to many at once: whatever else the loop has to
+        do, such as requests of other people, would wait for them all.
+        """
+        async with self._passing:
+            await asyncio.sleep(0)
 
     def _begun(self, question: Question) -> _Exchange:
         if self._is_closed:
@@ -207,11 +217,16 @@ class View(Asking):
 
     async def instant(self, query: str, at: int | None) -> Answer:
         """See `Asking`."""
-        return await self._shared.ask(Instant(query, at), self._who)
+        return await self._ask(Instant(query, at))
 
     async def range(self, query: str, start: int, end: int, step: int) -> Answer:
         """See `Asking`."""
-        return await self._shared.ask(Range(query, start, end, step), self._who)
+        return await self._ask(Range(query, start, end, step))
+
+    async def _ask(self, question: Question) -> Answer:
+        answer = await self._shared.ask(question, self._who)
+        await self._shared.one_by_one()
+        return answer
 
 
 def _closing() -> SourceUnavailable:
