@@ -17,7 +17,7 @@ from analyzer.api.analyses import place
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
-from analyzer.errors import NoAnalysis, StoreUnavailable, UsageError
+from analyzer.errors import NoAnalysis, StoreUnavailable, StoreUnusable, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.report import Verdict
@@ -129,8 +129,8 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
             entry = await parts.service.analyses.get(await parts.polls.confirmed(poll, start))
     except Waiting as waiting:
         return _told(str(waiting))
-    except StoreUnavailable:
-        return _told("nothing is known now: the database cannot be reached")
+    except (StoreUnavailable, StoreUnusable):
+        return _told("nothing is known now: the database cannot be reached, or not be used")
     return _told(entry.summary.reason or "nothing has been judged yet", entry)
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from analyzer.errors import PlatformUnavailable, StoreUnavailable
+from analyzer.errors import PlatformUnavailable, StoreUnavailable, StoreUnusable
 from analyzer.model.event import Ended
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Attempt
@@ -151,11 +151,14 @@ async def test_a_verdict_that_cannot_be_confirmed_is_not_told(house: House, clus
         cluster.attempts["web"] = Attempt(NEW, OLD, run=f"after {verdict.value}")
 
 
-async def test_a_database_that_is_away_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable])
+async def test_a_database_that_is_away_is_no_failure(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     await told(house)
 
     async def away(id_: str) -> None:
-        raise StoreUnavailable(id_)
+        raise error(id_)
 
     monkeypatch.setattr(house.service.analyses, "get", away)
     assert "the database cannot be reached" in (await told(house))["reason"]
