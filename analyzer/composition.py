@@ -264,7 +264,7 @@ def sides_of(canary: str, baseline: str | None, dashes: str = "") -> Sides:
 def _with_sides(rule_set: RuleSet, order: AnalysisOrder) -> RuleSet:
     """The rule set with the sides that the caller gives, if any."""
     canary, baseline = order.wanted.canary, order.wanted.baseline
-    if order.scrape_canary or order.scrape_baseline:
+    if order.access is None and (order.scrape_canary or order.scrape_baseline):
         # Which endpoint belongs to which side is told by the caller: no matcher is needed.
         comparison = Comparison.SIDE_BY_SIDE if order.scrape_baseline else Comparison.BEFORE_AFTER
         sides = Sides.model_construct(label=None, canary="", baseline="", comparison=comparison)

@@ -13,7 +13,7 @@ from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.pods import Group, ReleasePods, health, sides
 from analyzer.platforms.rights import Right, missing, sentence
-from analyzer.platforms.rollout_control import RolloutControl
+from analyzer.platforms.rollout_control import RolloutControl, promoted
 from analyzer.platforms.rollout_state import State, sets_of
 from analyzer.platforms.storm import SPAN, storm
 from analyzer.platforms.verdicts import Judged, Verdicts, claim, recent_failures
@@ -29,7 +29,7 @@ _RBAC = "deploy/argo/rbac.yaml"
 class RolloutSettings:
     """How a Rollout is taken back. `timeout` is in seconds, until the pods are as they were.
 
-    `to_revision` is the revision to go back to after full promotion, None for the one before.
+    `to_revision` is the revision that somebody wants to go back to: an abort goes to the stable one and no other.
     """
 
     timeout: float = 300.0
@@ -40,8 +40,8 @@ class Rollout:
     """The platform of one Rollout; implements the engine's port `Platform`.
 
     While a revision is on its way, it is compared with the stable one, and an abort takes it back. Once it is fully
-    promoted, it is compared with the past of the revision before it, and an undo takes it back. Without a namespace in
-    `target`, that of the kubeconfig's context applies.
+    promoted there is no way back here: which earlier revision was good the cluster does not say. Without a namespace
+    in `target`, that of the kubeconfig's context applies.
     """
 
     def __init__(self, target: Target, cluster: Cluster, settings: RolloutSettings | None = None) -> None:
@@ -67,23 +67,19 @@ class Rollout:
         namespace = await self.namespace()
         state, group = await self._state()
         current = state.revision(state.current, _brought_out(state, group))
-        generation = state.generation(state.stable) if state.is_in_flight else state.before(self._settings.to_revision)
-        wanted = state.revision(generation.hash) if generation else None
-        no_way_back = self._no_way_back(state, known=wanted is not None)
-        hashes = (state.current, generation.hash) if generation else None
+        no_way_back = self._no_way_back(state, namespace)
         judged = await self._judged()
         obstacles, cautions = await self._obstacles(state, namespace)
         held = claim(judged, current.number, current.digest, time.time())
         return Deployment(
             target=self._target,
             current=current,
-            wanted=None if no_way_back else wanted,
+            wanted=None if no_way_back else state.revision(state.stable),
             no_way_back=no_way_back,
             history=tuple(state.revision(each.hash) for each in state.generations),
-            is_way_back=not state.is_in_flight and self._is_again(state),
             taken_back=self._taken_back(state),
-            labels={LABEL: hashes} if hashes else {},
-            pods=sides((_compared(group, generation.hash if generation else ""),), namespace),
+            labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},
+            pods=sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace),
             no_pods=f"the controller of Argo Rollouts has made no pods of {self._target} yet",
             claimed_by=held.analysis if held else "",
             obstacles=obstacles,
@@ -99,23 +95,15 @@ class Rollout:
         sets = await self._cluster.items(path("apps/v1", "replicasets", namespace), sets_of(group.live))
         return State.of(group.live, sets), group
 
-    def _no_way_back(self, state: State, *, known: bool) -> str:
+    def _no_way_back(self, state: State, namespace: str) -> str:
         asked = self._settings.to_revision
         if not state.stable:
             return f"{self._target} has no stable revision yet: this is its first"
-        if state.is_in_flight:
-            stable = state.revision(state.stable).number
-            if asked is not None and str(asked) != stable:
-                return f"an abort of {self._target} goes back to revision {stable}, the stable one, and not to {asked}"
-            return ""
-        if not known:
-            which = f"revision {asked}" if asked is not None else "the revision before this one"
-            return f"{self._target} does not keep {which} any more, or never had it (spec.revisionHistoryLimit)"
-        if state.workload_ref:
-            return (
-                f"{self._target} is fully promoted, and its pods are described by {state.workload_ref} "
-                "(spec.workloadRef): change that back"
-            )
+        if not state.is_in_flight:
+            return promoted(self._target, namespace)
+        stable = state.revision(state.stable).number
+        if asked is not None and str(asked) != stable:
+            return f"an abort of {self._target} goes back to revision {stable}, the stable one, and not to {asked}"
         return ""
 
     def _taken_back(self, state: State) -> str:
@@ -126,10 +114,6 @@ class Rollout:
             f"({state.message or state.phase}): retry it, or bring out another one"
         )
 
-    def _is_again(self, state: State) -> bool:
-        found = state.generation(state.current)
-        return found is not None and found.again
-
     async def _judged(self) -> tuple[Judged, ...]:
         try:
             return await (await self.verdicts()).read()
@@ -137,21 +121,17 @@ class Rollout:
             return ()
 
     async def _obstacles(self, state: State, namespace: str) -> tuple[tuple[Obstacle, ...], tuple[str, ...]]:
-        """An abort holds whoever brings the revision out, for it is no change of what was written; an undo is one."""
+        """An abort holds whoever brings the revision out, for it is no change of what was written."""
         written = {"apiVersion": API, "kind": "Rollout", "metadata": state.live["metadata"], "spec": {"template": {}}}
         standing = await ownership.look(self._cluster, json.dumps(written), namespace)  # JSON is YAML
+        obstacles = [each for each in standing.obstacles if each.guard != Guard.GITOPS_OWNER]
         cautions = [standing.unseen] if standing.unseen else []
-        obstacles = [*standing.obstacles]
-        if state.is_in_flight:
-            owned = [each for each in obstacles if each.guard == Guard.GITOPS_OWNER]
-            obstacles = [each for each in obstacles if each not in owned]
-            cautions += [f"after an abort: {each.reason}" for each in owned]
+        if standing.owner:
+            cautions.append(f"after an abort: {standing.owner.reason}")
         elif state.helm_release:
-            reason = (
-                f"{self._target} belongs to the Helm release {state.helm_release} and is fully promoted: an undo would "
-                f"last until the next upgrade; analyse helm/{state.helm_release} in its place"
-            )
-            obstacles.append(Obstacle(guard=Guard.GITOPS_OWNER, reason=reason))
+            cautions.append(f"after an abort: helm rollback {state.helm_release} takes it out of the phase Degraded")
+        if state.is_paused:
+            cautions.append(f"{self._target} is paused (spec.paused): until it is resumed, an abort moves no pod")
         try:
             failures = await recent_failures(self._cluster, namespace, time.time() - SPAN)
         except PlatformForbidden as error:
@@ -170,9 +150,7 @@ class Rollout:
         if deployment.wanted is None:
             return ""
         namespace = await self.namespace()
-        in_flight = deployment.wanted.status == "stable"
-        resources = ["rollouts/status"] if in_flight else ["rollouts/status", "rollouts"]
-        rights = [Right("argoproj.io", resource, "patch", namespace, self._target.name) for resource in resources]
+        rights = [Right("argoproj.io", "rollouts/status", "patch", namespace, self._target.name)]
         return sentence(await missing(self._cluster, rights), grant=f"kubectl apply -n {namespace} -f {_RBAC}")
 
     async def health(self) -> tuple[Pods | Missing, Pods | None]:
@@ -193,11 +171,11 @@ class Rollout:
         return Verdicts(self._cluster, await self.namespace(), self._target.name, kind=PlatformKind.ROLLOUT)
 
     async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
-        """Abort what is on its way; undo what is fully promoted. See the port."""
+        """Abort what is on its way; see the port."""
         return await (await self._control()).take_back(intent, confirm)
 
     async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
-        """What became of an abort or undo that was begun by a process that is no more; see the port."""
+        """What became of an abort that was begun by a process that is no more; see the port."""
         return await (await self._control()).settle(intent, confirm)
 
     async def _control(self) -> RolloutControl:

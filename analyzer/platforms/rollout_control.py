@@ -1,9 +1,8 @@
-"""The way back of an Argo Rollout: abort while a revision is on its way, undo once it is fully promoted."""
+"""The way back of an Argo Rollout while a revision is on its way: an abort."""
 
 import asyncio
-import copy
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
@@ -12,7 +11,7 @@ from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.pods import ReleasePods
 from analyzer.platforms.rollout_state import HASH, State, sets_of
-from analyzer.platforms.workloads import Workload, is_serving, ready_since
+from analyzer.platforms.workloads import Workload, is_serving, observed, ready_since
 
 API = "argoproj.io/v1alpha1"
 REASON = "canary-analyzer.io/taken-back"
@@ -35,9 +34,10 @@ class RolloutControl:
         self._namespace = namespace
         self._timeout = timeout
         self._where = path(API, "rollouts", namespace, target.name)
+        self._paused = False
 
     async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
-        """Abort or undo, then wait until the pods are as they were; a failed attempt is a receipt that says so."""
+        """Abort, then wait until the pods are as they were; a failed attempt is a receipt that says so."""
         give_up, conflicts = time.monotonic() + PATIENCE, 0
         while True:
             try:
@@ -55,13 +55,15 @@ class RolloutControl:
 
     async def _begin_or_go_on(self, intent: Intent, confirm: Confirm) -> Receipt:
         state = await self._state()
-        if state.current == intent.from_revision.digest:
-            if state.is_aborted:
-                return await self._after_abort(intent)
-            return await (self._abort if state.is_in_flight else self._undo)(state, intent, confirm)
-        if intent.to_revision is not None and state.current == intent.to_revision.digest:
-            return await self._after_undo(intent, confirm)
-        return self._superseded(state)
+        if not observed(state.live):
+            raise PlatformUnavailable(f"the controller has not seen the newest change of {self._target} yet")
+        if state.current != intent.from_revision.digest:
+            return self._failed(f"it is at another revision now ({state.revision(state.current).number})")
+        if state.is_aborted:
+            return await self._after_abort(intent)
+        if not state.is_in_flight:
+            return self._failed(promoted(self._target, self._namespace))
+        return await self._abort(state, intent, confirm)
 
     async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of it; None if it was never begun.
@@ -74,8 +76,6 @@ class RolloutControl:
             return None
         return await self._begin_or_go_on(intent, confirm)
 
-    # ------------------------------------------------------------------ abort
-
     async def _abort(self, state: State, intent: Intent, confirm: Confirm) -> Receipt:
         body = {"metadata": {"resourceVersion": _version(state)}, "status": {"abort": True}}
         confirm()
@@ -86,57 +86,18 @@ class RolloutControl:
         untold = await self._tell(intent)
         number = intent.to_revision.number if intent.to_revision else ""
         done = f"{self._target} was aborted: back to revision {number}, the stable one"
-        seen = await self._until(lambda state: not state.is_aborted or state.phase == "Degraded", serves=intent)
+        seen = await self._until(self._is_settled)
         if seen is None:
-            why = f"{done}; its pods were not as before after {self._timeout:g} s: look at kubectl argo rollouts get "
-            return Receipt(ok=False, detail=f"{why}rollout {self._target.name} -n {self._namespace}")
+            where = f"kubectl argo rollouts get rollout {self._target.name} -n {self._namespace}"
+            why = f"{done}; its pods were not as before after {self._timeout:g} s"
+            paused = "; it is paused (spec.paused), so that the controller moves no pod" if self._paused else ""
+            return Receipt(ok=False, detail=f"{why}{paused}: look at {where}")
         if not seen.is_aborted:
             return self._failed(
                 f"it was aborted, and the abort is gone (phase {seen.phase}): somebody has retried it, or the "
                 "controller has cleared it, as it does inside spec.rollbackWindow and after full promotion"
             )
         return Receipt(ok=True, detail=done + untold)
-
-    # ------------------------------------------------------------------ undo
-
-    async def _undo(self, state: State, intent: Intent, confirm: Confirm) -> Receipt:
-        found = state.generation(intent.to_revision.digest) if intent.to_revision else None
-        if found is None:
-            return self._failed("the revision to go back to is not kept any more (spec.revisionHistoryLimit)")
-        template = copy.deepcopy(dict(found.template))
-        template.get("metadata", {}).get("labels", {}).pop(HASH, None)
-        operations: list[Object] = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": _version(state)},
-            {"op": "replace", "path": "/spec/template", "value": template},
-        ]
-        confirm()
-        try:
-            await self._cluster.patch(self._where, operations)
-        except PlatformUnavailable:
-            raise
-        except PlatformError as error:  # the test does not hold: 422, and no conflict, to the API server
-            if _version(await self._state()) != _version(state):
-                raise PlatformConflict(str(error)) from error
-            raise
-        return await self._after_undo(intent, confirm)
-
-    async def _after_undo(self, intent: Intent, confirm: Confirm) -> Receipt:
-        """The way back has no steps: what it goes back to was fully promoted once."""
-        assert intent.to_revision is not None
-        wanted = intent.to_revision.digest
-        untold = await self._tell(intent)
-        done = f"{self._target} was fully promoted, and was undone: back to revision {intent.to_revision.number}"
-        seen = await self._until(lambda state: state.current == wanted and bool(state.phase))
-        if seen is not None and seen.stable != wanted:
-            confirm()
-            await self._cluster.merge(f"{self._where}/status", {"status": {"promoteFull": True}})
-        seen = await self._until(lambda state: state.stable == wanted and state.phase == "Healthy")
-        if seen is None:
-            where = f"kubectl argo rollouts get rollout {self._target.name} -n {self._namespace}"
-            return Receipt(ok=False, detail=f"{done}; it was not healthy after {self._timeout:g} s: look at {where}")
-        return Receipt(ok=True, detail=done + untold)
-
-    # ------------------------------------------------------------------ both
 
     async def _state(self) -> State:
         live = await self._cluster.get(self._where)
@@ -145,19 +106,24 @@ class RolloutControl:
         where = path("apps/v1", "replicasets", self._namespace)
         return State.of(live, await self._cluster.items(where, sets_of(live)))
 
-    async def _until(self, holds: Callable[[State], bool], serves: Intent | None = None) -> State | None:
-        """The state in which it does, or None after `timeout`. With `serves`: and only the wanted pods serve."""
+    async def _until(self, holds: Callable[[State], Awaitable[bool]]) -> State | None:
+        """The state in which it does, or None after `timeout`."""
         give_up = time.monotonic() + self._timeout
         while True:
             try:
                 state = await self._state()
-                if holds(state) and (serves is None or not state.is_aborted or await self._serves(state)):
+                self._paused = state.is_paused
+                if await holds(state):
                     return state
             except PlatformUnavailable:
                 pass  # it may be back in a moment
             if time.monotonic() >= give_up:
                 return None
             await asyncio.sleep(PAUSE)
+
+    async def _is_settled(self, state: State) -> bool:
+        """Whether the abort is gone, or the controller has seen it and the stable pods serve."""
+        return not state.is_aborted or (state.abort_is_seen and await self._serves(state))
 
     async def _serves(self, state: State) -> bool:
         """Whether enough stable pods are ready, and, where traffic goes with the pods, no other one serves."""
@@ -181,11 +147,16 @@ class RolloutControl:
             lost.append(f"; why could not be written beside it: {error}")
         return "".join(lost)
 
-    def _superseded(self, state: State) -> Receipt:
-        return self._failed(f"it is at another revision now ({state.revision(state.current).number})")
-
     def _failed(self, why: str) -> Receipt:
         return Receipt(ok=False, detail=f"{self._target} was not taken back: {why}")
+
+
+def promoted(target: Target, namespace: str) -> str:
+    """Why a promoted revision has no way back here, and what to do by hand: a sentence."""
+    return (
+        f"{target} is fully promoted, and an abort would do nothing any more; bring an earlier revision out again "
+        f"(helm rollback, a revert in Git, or kubectl argo rollouts undo {target.name} -n {namespace})"
+    )
 
 
 def _version(state: State) -> str:

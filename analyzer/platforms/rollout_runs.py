@@ -1,7 +1,7 @@
 """Which AnalysisRun of a Rollout is under way: that alone tells one attempt from the next."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from analyzer.platforms.cluster import Cluster, Object, path
@@ -35,7 +35,7 @@ _WHERE: Mapping[Purpose, tuple[str, str]] = {
 class Attempt:
     """A try at the newest revision: a retry has the same hashes, and another run.
 
-    `run` is the name of the AnalysisRun that is under way; empty: `why` there is none.
+    `run` names the AnalysisRun that is under way, by its uid where it was looked up; empty: `why` there is none.
     """
 
     current: str
@@ -53,7 +53,14 @@ async def attempt_of(cluster: Cluster, namespace: str, name: str, purpose: Purpo
     live = await cluster.get(path(API, "rollouts", namespace, name))
     if live is None:
         return Attempt("", "", why=f"there is no Rollout {name} in namespace {namespace}")
-    return read_attempt(live, purpose)
+    attempt = read_attempt(live, purpose)
+    if not attempt.run:
+        return attempt
+    # Its name alone does not tell: once an earlier run is removed, a retry's may have the same.
+    run = await cluster.get(path(API, "analysisruns", namespace, attempt.run), metadata_only=True)
+    if run is None:
+        return replace(attempt, run="", why=f"AnalysisRun {attempt.run} is not there any more")
+    return replace(attempt, run=str(mapping(run, "metadata").get("uid")))
 
 
 def read_attempt(live: Object, purpose: Purpose | None = None) -> Attempt:

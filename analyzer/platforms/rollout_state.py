@@ -3,9 +3,8 @@
 The facts about its status are in the API types of Argo Rollouts (`argoproj.io/v1alpha1`, v1.8 to v1.10).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from analyzer.model.target import Revision
 from analyzer.platforms.cluster import Object, selector
@@ -14,18 +13,15 @@ from analyzer.platforms.workloads import owned
 
 HASH = "rollouts-pod-template-hash"
 _REVISION = "rollout.argoproj.io/revision"
-_EARLIER_REVISIONS = "rollout.argoproj.io/revision-history"  # of a ReplicaSet that is used again
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One ReplicaSet of the Rollout. `again` is set where it was brought out before, as an earlier revision."""
+    """One ReplicaSet of the Rollout."""
 
     hash: str
     number: int
     created_at: float | None
-    again: bool
-    template: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,10 +79,14 @@ class State:
         return "blueGreen" in strategy or bool(mapping(strategy, "canary").get("trafficRouting"))
 
     @property
-    def workload_ref(self) -> str:
-        """What describes the pods in the Rollout's place (`spec.workloadRef`), such as "Deployment web"; else empty."""
-        ref = mapping(self.live, "spec", "workloadRef")
-        return f"{ref.get('kind')} {ref.get('name')}" if ref else ""
+    def abort_is_seen(self) -> bool:
+        """Whether the controller has seen the abort: only it says since when."""
+        return self.is_aborted and self.phase == "Degraded" and bool(mapping(self.live, "status").get("abortedAt"))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person has paused it as a whole: then the controller moves no pod, for an abort neither."""
+        return mapping(self.live, "spec").get("paused") is True
 
     @property
     def helm_release(self) -> str:
@@ -96,13 +96,6 @@ class State:
     def generation(self, hash_: str) -> Generation | None:
         """That of this hash, None where its ReplicaSet is gone."""
         return next((each for each in self.generations if each.hash == hash_), None)
-
-    def before(self, number: int | None = None) -> Generation | None:
-        """What an undo of a promoted revision goes back to: the one before it, or the revision of this number."""
-        others = [each for each in self.generations if each.hash != self.current]
-        if number is not None:
-            return next((each for each in others if each.number == number), None)
-        return others[-1] if others else None
 
     def revision(self, hash_: str, since: float | None = None) -> Revision:
         """A revision by its hash. `since` (Unix seconds) is when it was brought out, if better known."""
@@ -131,8 +124,6 @@ def _generation(each: Object) -> Generation:
         hash=str(labels.get(HASH) or ""),
         number=_number(each),
         created_at=seconds(mapping(each, "metadata").get("creationTimestamp")),
-        again=bool(mapping(each, "metadata", "annotations").get(_EARLIER_REVISIONS)),
-        template=mapping(each, "spec", "template"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Rollouts of Argo as the API server tells of them: what is compared, and how each is taken back."""
+"""Rollouts of Argo as the API server tells of them: what is compared, and how it is taken back."""
 
 import asyncio
 import json
@@ -144,7 +144,7 @@ def with_status(found: Object, **status: object) -> Object:
 
 def degraded(found: Object) -> Object | None:
     if found["status"].get("abort") and found["status"]["phase"] != "Degraded":
-        return with_status(found, phase="Degraded", message="RolloutAborted: aborted")
+        return with_status(found, phase="Degraded", message="RolloutAborted: aborted", abortedAt="2026-01-05T00:01:00Z")
     return None
 
 
@@ -163,14 +163,16 @@ class TestLook:
         assert found.labels == {"rollouts_pod_template_hash": (NEW, OLD)}
         assert (found.no_way_back, found.taken_back, found.obstacles) == ("", "", ())
 
-    def test_promoted_it_is_compared_with_the_one_before(self, api: FakeApi) -> None:
+    def test_promoted_it_has_no_way_back(self, api: FakeApi) -> None:
+        """An abort would do nothing, and the revision before may be one that was aborted."""
         a_rollout(api, stable=NEW, phase="Healthy")
         a_pod(api, NEW)
         found = look(api)
-        assert found.wanted is not None
-        assert (found.wanted.number, found.wanted.digest) == ("1", OLD)
+        assert found.wanted is None
+        assert found.no_way_back.startswith("rollout/web is fully promoted, and an abort would do nothing any more")
+        assert "kubectl argo rollouts undo web -n shop" in found.no_way_back
         assert found.pods is not None
-        assert (found.pods.baseline, found.pods.past) == ("", f"web-{OLD}-[a-z0-9]{{5}}")
+        assert (found.pods.baseline, found.pods.past) == ("", "")
 
     def test_one_that_is_not_there(self, api: FakeApi) -> None:
         with pytest.raises(NoRelease, match="there is no Rollout web in namespace shop"):
@@ -193,49 +195,31 @@ class TestLook:
         a_rollout(api, stable=NEW, abort=True)
         assert look(api).taken_back == ""
 
-    def test_a_way_back_is_not_taken_back(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-        a_set(api, NEW, 3, **{"rollout.argoproj.io/revision-history": "1"})
-        assert look(api).is_way_back
-
     def test_an_abort_goes_to_the_stable_revision_and_no_other(self, api: FakeApi) -> None:
         a_rollout(api)
         assert look(api, RolloutSettings(to_revision=1)).no_way_back == ""
         told = look(api, RolloutSettings(to_revision=7)).no_way_back
         assert told == "an abort of rollout/web goes back to revision 1, the stable one, and not to 7"
 
-    def test_an_undo_goes_to_a_revision_that_is_kept(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-        found = look(api, RolloutSettings(to_revision=7))
-        assert found.wanted is None
-        assert found.no_way_back.startswith("rollout/web does not keep revision 7 any more")
-
-    def test_pods_that_something_else_describes_are_not_undone(self, api: FakeApi) -> None:
-        found = a_rollout(api, stable=NEW, phase="Healthy")
-        del found["spec"]["template"]
-        found["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-        api.put(WHERE, found)
-        assert "its pods are described by Deployment web (spec.workloadRef)" in look(api).no_way_back
-
-    def test_who_owns_it_holds_an_undo_and_no_abort(self, api: FakeApi) -> None:
-        mark = {"argocd.argoproj.io/tracking-id": "shop:argoproj.io/Rollout:shop/web"}
+    def test_who_brings_it_out_holds_no_abort(self, api: FakeApi) -> None:
         found = a_rollout(api)
-        found["metadata"]["annotations"] |= mark
+        found["metadata"]["annotations"] |= {"argocd.argoproj.io/tracking-id": "shop:argoproj.io/Rollout:shop/web"}
         api.put(WHERE, found)
         told = look(api)
         assert told.obstacles == ()
         assert any("Argo CD Application shop" in each for each in told.cautions)
-        found = a_rollout(api, stable=NEW, phase="Healthy")
-        found["metadata"]["annotations"] |= mark
-        api.put(WHERE, found)
-        assert [each.guard for each in look(api).obstacles] == [Guard.GITOPS_OWNER]
 
-    def test_what_a_helm_release_owns_is_for_helm_once_it_is_promoted(self, api: FakeApi) -> None:
-        for stable, expected in ((OLD, []), (NEW, [Guard.GITOPS_OWNER])):
-            found = a_rollout(api, stable=stable)
-            found["metadata"]["annotations"]["meta.helm.sh/release-name"] = "web-1"
-            api.put(WHERE, found)
-            assert [each.guard for each in look(api).obstacles] == expected
+    def test_what_a_helm_release_owns_and_what_is_paused_is_told(self, api: FakeApi) -> None:
+        found = a_rollout(api)
+        found["metadata"]["annotations"]["meta.helm.sh/release-name"] = "web-1"
+        found["spec"]["paused"] = True
+        api.put(WHERE, found)
+        told = look(api)
+        assert told.obstacles == ()
+        assert told.cautions == (
+            "after an abort: helm rollback web-1 takes it out of the phase Degraded",
+            "rollout/web is paused (spec.paused): until it is resumed, an abort moves no pod",
+        )
 
     def test_a_storm_holds(self, api: FakeApi) -> None:
         a_rollout(api)
@@ -304,15 +288,46 @@ class TestAbort:
 
         async def after_promotion(rollout: Rollout, intent: Intent) -> Receipt:
             a_rollout(api, stable=NEW, phase="Healthy")
-            api.put(WHERE, {**api.objects[WHERE], "spec": {**api.objects[WHERE]["spec"], "template": template(NEW)}})
-            controller(api, promoted)
             return await rollout.take_back(intent)
 
         receipt = act(api, after_promotion)
         assert receipt is not None
-        assert receipt.ok, receipt
+        assert not receipt.ok
         assert "abort" not in api.objects[WHERE]["status"]
-        assert "was undone" in receipt.detail
+        assert "rollout/web was not taken back: rollout/web is fully promoted" in receipt.detail
+
+    def test_a_change_that_the_controller_has_not_seen_is_waited_for(
+        self, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may be another revision: nothing is aborted that was not analysed."""
+        monkeypatch.setattr(rollout_control, "PATIENCE", 0.05)
+        a_rollout(api)
+
+        async def after_a_change(rollout: Rollout, intent: Intent) -> Receipt:
+            found = api.objects[WHERE]
+            api.put(WHERE, {**found, "metadata": {**found["metadata"], "generation": 3}})
+            return await rollout.take_back(intent)
+
+        receipt = act(api, after_a_change)
+        assert receipt is not None
+        assert not receipt.ok
+        assert "the controller has not seen the newest change of rollout/web yet" in receipt.detail
+        assert "abort" not in api.objects[WHERE]["status"]
+
+    def test_degraded_for_another_reason_is_no_abort_that_was_seen(self, api: FakeApi) -> None:
+        a_rollout(api, phase="Degraded", message="ProgressDeadlineExceeded")
+        a_pod(api, OLD)
+        receipt = act(api, timeout=0.1)
+        assert receipt is not None
+        assert not receipt.ok
+
+    def test_one_that_is_paused_by_hand_says_so(self, api: FakeApi) -> None:
+        found = a_rollout(api)
+        found["spec"]["paused"] = True
+        api.put(WHERE, found)
+        receipt = act(api, timeout=0.1)
+        assert receipt is not None
+        assert "it is paused (spec.paused), so that the controller moves no pod" in receipt.detail
 
     @pytest.mark.parametrize("is_done", [True, False])
     def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(self, api: FakeApi, *, is_done: bool) -> None:
@@ -383,45 +398,6 @@ class TestAbort:
             assert receipt.ok is ok
 
 
-def promoted(found: Object) -> Object | None:
-    """The controller brings out what is written, with steps unless it is promoted fully."""
-    (container,) = found["spec"]["template"]["spec"]["containers"]
-    if container["image"] != f"web:{OLD}" or found["status"]["stableRS"] == OLD:
-        return None
-    if not found["status"].get("promoteFull"):
-        paused = found["status"]["phase"] == "Paused"
-        return None if paused else with_status(found, currentPodHash=OLD, phase="Paused")
-    return with_status(found, stableRS=OLD, phase="Healthy", promoteFull=False)
-
-
-class TestUndo:
-    def test_it_goes_back_without_steps(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-        controller(api, promoted)
-        receipt = act(api)
-        assert receipt is not None
-        assert receipt.ok, receipt
-        assert receipt.detail == "rollout/web was fully promoted, and was undone: back to revision 1"
-        assert api.objects[WHERE]["spec"]["template"] == template(OLD)  # without the label of its hash
-
-    def test_not_allowed_it_is_not_touched(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-
-        def confirm() -> float:
-            raise LeaseLost("another's")
-
-        with pytest.raises(LeaseLost):
-            act(api, lambda rollout, intent: rollout.take_back(intent, confirm))
-        assert api.objects[WHERE]["spec"]["template"] == template(NEW)
-
-    def test_one_that_does_not_become_healthy_is_told(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-        receipt = act(api, timeout=0.05)
-        assert receipt is not None
-        assert not receipt.ok
-        assert "it was not healthy after 0.05 s" in receipt.detail
-
-
 class TestSettle:
     def test_an_act_that_was_never_begun(self, api: FakeApi) -> None:
         a_rollout(api)
@@ -432,27 +408,13 @@ class TestSettle:
         a_pod(api, OLD)
 
         async def begun(rollout: Rollout, intent: Intent) -> Receipt | None:
-            api.put(WHERE, with_status(api.objects[WHERE], abort=True, phase="Degraded", message="RolloutAborted"))
+            api.put(WHERE, degraded(with_status(api.objects[WHERE], abort=True)) or {})
             return await rollout.settle(intent)
 
         receipt = act(api, begun)
         assert receipt is not None
         assert receipt.ok
         assert len([one for one in api.requests if one == ("PATCH", f"{WHERE}/status")]) == 0
-
-    def test_an_undo_that_was_begun_is_finished(self, api: FakeApi) -> None:
-        a_rollout(api, stable=NEW, phase="Healthy")
-
-        async def begun(rollout: Rollout, intent: Intent) -> Receipt | None:
-            found = with_status(api.objects[WHERE], currentPodHash=OLD, phase="Paused")
-            api.put(WHERE, {**found, "spec": {**found["spec"], "template": template(OLD)}})
-            controller(api, promoted)
-            return await rollout.settle(intent)
-
-        receipt = act(api, begun)
-        assert receipt is not None
-        assert receipt.ok, receipt
-        assert api.objects[WHERE]["status"]["stableRS"] == OLD
 
     def test_what_somebody_has_replaced_is_told(self, api: FakeApi) -> None:
         a_rollout(api)
@@ -477,13 +439,6 @@ class TestRights:
             'this user may not patch rollouts/status (argoproj.io) web in namespace "shop"; '
             "grant it: kubectl apply -n shop -f deploy/argo/rbac.yaml"
         )
-
-    def test_an_abort_needs_no_right_to_undo(self, api: FakeApi) -> None:
-        a_rollout(api)
-        api.may = lambda asked: asked["resource"] == "rollouts/status"
-        told = act(api, _lacking)
-        assert told is not None
-        assert told.detail == ""
 
 
 async def _lacking(rollout: Rollout, intent: Intent) -> Receipt:

@@ -1,12 +1,21 @@
 """Which AnalysisRun of a Rollout is under way."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_api import FakeApi, ask, running
 
-from analyzer.platforms.rollout_runs import Attempt, Purpose, read_attempt
+from analyzer.platforms.rollout_runs import Attempt, Purpose, attempt_of, read_attempt
 
 NEW, OLD = "6c9b7", "5d4f8"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[FakeApi]:
+    with running(tmp_path) as api:
+        yield api
 
 
 def rollout(generation: int = 2, **status: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
@@ -62,3 +71,15 @@ def test_a_status_that_is_older_than_the_spec_says_nothing() -> None:
 @pytest.mark.parametrize("status", [{}, {"canary": None}, {"canary": {"currentStepAnalysisRunStatus": "odd"}}])
 def test_a_status_of_another_shape(status: dict[str, Any]) -> None:
     assert read_attempt(rollout(**status)).run == ""
+
+
+def test_a_run_is_told_by_its_uid(api: FakeApi) -> None:
+    """Its name may come again, once an earlier run is removed."""
+    where = "/apis/argoproj.io/v1alpha1/namespaces/shop"
+    api.put(f"{where}/rollouts/web", rollout(canary={"currentStepAnalysisRunStatus": run("web-1")}))
+    told = ask(api, lambda cluster: attempt_of(cluster, "shop", "web"))
+    assert (told.run, told.why) == ("", "AnalysisRun web-1 is not there any more")
+    api.put(f"{where}/analysisruns/web-1", {"metadata": {"name": "web-1", "uid": "u1"}})
+    assert ask(api, lambda cluster: attempt_of(cluster, "shop", "web")) == Attempt(NEW, OLD, run="u1")
+    gone = ask(api, lambda cluster: attempt_of(cluster, "shop", "other"))
+    assert gone.why == "there is no Rollout other in namespace shop"

@@ -29,6 +29,7 @@ def strategy(url: str, template: str, kind: str) -> dict[str, Any]:
     """What asks the service at this address: at a step, before promotion, or in the background."""
     analysis = {"templates": [{"templateName": template}], "args": [*ARGS, {"name": "url", "value": url}]}
     if kind == "blueGreen":
+        analysis["args"] = [*analysis["args"], {"name": "purpose", "value": "pre-promotion"}]
         return {"blueGreen": {**BLUE_GREEN["blueGreen"], "previewService": PREVIEW, "prePromotionAnalysis": analysis}}
     if template.endswith("background"):
         return {"canary": {"analysis": analysis, "steps": [{"setWeight": 50}, {"pause": {"duration": "60s"}}]}}
