@@ -18,11 +18,13 @@ ARGS = [
     {"name": "canary", "valueFrom": {"podTemplateHashValue": "Latest"}},
     {"name": "rules", "value": "shop"},
 ]
-WITHIN = 180.0
+WITHIN = 300.0
 """Seconds until the controller has come to its end."""
 CANARY: dict[str, Any] = {"canary": {}}
 BLUE_GREEN: dict[str, Any] = {"blueGreen": {"activeService": RELEASE, "autoPromotionEnabled": True}}
 PREVIEW = f"{RELEASE}-preview"
+BAD = "errors-10"
+"""A tag with so many errors that the verdict is never a matter of luck."""
 
 
 def strategy(url: str, template: str, kind: str) -> dict[str, Any]:
@@ -84,16 +86,16 @@ def argo(
     first: dict[str, Any] = CANARY,
     **wanted: Any,  # noqa: ANN401 -- those of open_shop
 ) -> Iterator[Argo]:
-    """A healthy Rollout with the shipped templates; they ask every two seconds, and not every twenty."""
+    """A healthy Rollout with the shipped templates; they ask every four seconds, and not every twenty."""
     with opened(HELM, *flags(first), plain=True, **wanted) as shop:
         folder = shop.namespace.folder / "rule-sets"
         folder.mkdir()
-        rules = shop.rules({"deadline": "60s", "minimum": "15s"})
+        rules = shop.rules({"deadline": "2m", "minimum": "15s"})  # over before 45 answers are
         (folder / "shop.yaml").write_text(rules.read_text())
         with Serving(shop, acting=False, of="rollouts-", rules=[str(folder)]) as serving:
             secret = ["create", "secret", "generic", "canary-analyzer", f"--from-literal=token={serving.token}"]
             shop.namespace.kubectl(*secret)
-            shop.namespace.apply(TEMPLATES.read_text().replace("interval: 20s", "interval: 2s"))
+            shop.namespace.apply(TEMPLATES.read_text().replace("interval: 20s", "interval: 4s"))
             found = Argo(shop, serving, strategy(serving.url, template, next(iter(first))))
             found.comes_to("Healthy")
             yield found

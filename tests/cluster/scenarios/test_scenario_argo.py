@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cluster.namespace import Namespace
-from tests.cluster.scenarios.argo import TEMPLATES, argo, told
+from tests.cluster.scenarios.argo import BAD, TEMPLATES, argo, told
 from tests.cluster.scenarios.conftest import Opening
 
 
@@ -24,7 +24,7 @@ def test_what_is_shipped_is_what_the_controller_knows(namespace: Namespace) -> N
 @pytest.mark.parametrize("template", ["canary-analyzer", "canary-analyzer-background"])
 def test_a_bad_canary_is_aborted_through_the_web_provider_alone(opened: Opening, template: str) -> None:
     with argo(opened, template) as found:
-        found.bring_out("errors")
+        found.bring_out(BAD)
         found.comes_to("Degraded", "RolloutAborted")
         found.shop.serves("good", "good")
         (run,) = found.runs()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.load import load
 from tests.cluster.namespace import Namespace
-from tests.cluster.scenarios.argo import BLUE_GREEN, PREVIEW, WITHIN, argo, told
+from tests.cluster.scenarios.argo import BAD, BLUE_GREEN, PREVIEW, WITHIN, argo, told
 from tests.cluster.scenarios.conftest import Opening
 from tests.cluster.scenarios.shop import RELEASE
 
@@ -33,7 +33,7 @@ def test_a_service_that_is_killed_and_comes_back_costs_no_good_rollout(opened: O
 
 def test_a_retry_after_an_abort_is_analysed_anew(opened: Opening) -> None:
     with argo(opened) as found:
-        found.bring_out("errors")
+        found.bring_out(BAD)
         found.comes_to("Degraded", "RolloutAborted")
         patch = '{"status":{"abort":false}}'
         words = ["patch", "rollout", RELEASE, "--subresource=status", "--type=merge", f"--patch={patch}"]
@@ -59,7 +59,7 @@ def test_before_promotion_the_active_service_is_held(opened: Opening) -> None:
         preview = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": PREVIEW}, "spec": spec}
         shop.namespace.apply(json.dumps(preview))
         stable = found.status()["stableRS"]
-        found.bring_out("errors")
+        found.bring_out(BAD)
         with load(shop.namespace.bed.kubeconfig, shop.namespace.name, PREVIEW):  # people who try the preview
             found.comes_to("Degraded", "RolloutAborted")
         assert found.status()["blueGreen"]["activeSelector"] == stable

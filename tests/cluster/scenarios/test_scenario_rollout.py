@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.namespace import Namespace
+from tests.cluster.scenarios.argo import BAD
 from tests.cluster.scenarios.checking import Checked, Checking
 from tests.cluster.scenarios.conftest import Opening
 from tests.cluster.scenarios.serving import Serving
@@ -52,7 +53,7 @@ def phase(shop: Shop, wanted: str) -> None:
 def test_a_bad_canary_is_aborted(opened: Opening) -> None:
     with opened(HELM, *STEPS, plain=True) as shop:
         phase(shop, "Healthy")
-        bring_out(shop, "errors", *STEPS)
+        bring_out(shop, BAD, *STEPS)
         checked = check(shop)
         assert checked.summary == (10, "fail", "rollback", "done", None), checked
         assert "rollout/shop was aborted: back to revision 1, the stable one" in str(checked.report), checked
@@ -82,8 +83,8 @@ def test_what_is_fully_promoted_has_no_way_back(opened: Opening) -> None:
     """An abort does nothing then: the controller removes it."""
     with opened(HELM, *NO_STEPS, plain=True) as shop:
         phase(shop, "Healthy")
-        bring_out(shop, "errors", *NO_STEPS)
-        shop.serves("errors", "errors")
+        bring_out(shop, BAD, *NO_STEPS)
+        shop.serves(BAD, BAD)
         phase(shop, "Healthy")
         checked = check(shop)
         assert checked.code == 4
@@ -94,7 +95,7 @@ def test_what_a_release_owns_is_aborted_and_then_rolled_back(opened: Opening) ->
     """The abort is fast; helm rollback takes it out of the phase Degraded, as the report says."""
     with opened(HELM, *STEPS) as shop:
         phase(shop, "Healthy")
-        shop.upgrade("errors", *STEPS)
+        shop.upgrade(BAD, *STEPS)
         checked = check(shop)
         assert checked.summary == (10, "fail", "rollback", "done", None), checked
         assert "helm rollback shop takes it out of the phase Degraded" in checked.warnings
@@ -124,7 +125,7 @@ def test_the_service_aborts_a_bad_canary_although_it_was_killed(opened: Opening)
     """With the rights for Rollouts alone."""
     with opened(HELM, *STEPS, plain=True) as shop, Serving(shop, of="rollouts-") as serving:
         phase(shop, "Healthy")
-        bring_out(shop, "errors", *STEPS)
+        bring_out(shop, BAD, *STEPS)
         id_ = serving.order(target=f"rollout/{RELEASE}")
         serving.watched(id_)
         serving.kill()
