@@ -16,7 +16,7 @@ from analyzer.platforms.rights import Right, missing, sentence
 from analyzer.platforms.rollout_control import RolloutControl, promoted
 from analyzer.platforms.rollout_state import State, sets_of
 from analyzer.platforms.storm import SPAN, storm
-from analyzer.platforms.verdicts import Judged, Verdicts, claim, recent_failures
+from analyzer.platforms.verdicts import Verdicts, recent_failures
 from analyzer.platforms.workloads import Workload
 
 API = "argoproj.io/v1alpha1"
@@ -68,9 +68,7 @@ class Rollout:
         state, group = await self._state()
         current = state.revision(state.current, _brought_out(state, group))
         no_way_back = self._no_way_back(state, namespace)
-        judged = await self._judged()
         obstacles, cautions = await self._obstacles(state, namespace)
-        held = claim(judged, current.number, current.digest, time.time())
         return Deployment(
             target=self._target,
             current=current,
@@ -81,7 +79,6 @@ class Rollout:
             labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},
             pods=sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace),
             no_pods=f"the controller of Argo Rollouts has made no pods of {self._target} yet",
-            claimed_by=held.analysis if held else "",
             obstacles=obstacles,
             cautions=cautions,
         )
@@ -113,12 +110,6 @@ class Rollout:
             f"revision {state.revision(state.current).number} of {self._target} was aborted already "
             f"({state.message or state.phase}): retry it, or bring out another one"
         )
-
-    async def _judged(self) -> tuple[Judged, ...]:
-        try:
-            return await (await self.verdicts()).read()
-        except PlatformForbidden:
-            return ()
 
     async def _obstacles(self, state: State, namespace: str) -> tuple[tuple[Obstacle, ...], tuple[str, ...]]:
         """An abort holds whoever brings the revision out, for it is no change of what was written."""

@@ -221,6 +221,15 @@ class TestLook:
             "rollout/web is paused (spec.paused): until it is resumed, an abort moves no pod",
         )
 
+    def test_what_was_done_to_an_earlier_try_holds_nothing(self, api: FakeApi) -> None:
+        """A retry has the same number and hash; the abort itself is compared and set, so that nobody need claim it."""
+        a_rollout(api)
+        name = "canary-analyzer.rollout.web"
+        judged = {"revision": "2", "digest": NEW, "verdict": "fail", "at": time.time(), "reason": "worse"}
+        data = {f"2.{NEW}": json.dumps(judged | {"analysis": "a0", "action": "rollback done"})}
+        api.put(f"/api/v1/namespaces/shop/configmaps/{name}", {"metadata": {"name": name}, "data": data})
+        assert look(api).claimed_by == ""
+
     def test_a_storm_holds(self, api: FakeApi) -> None:
         a_rollout(api)
         for name in ("helm.a", "helm.b", "rollout.c", "rollout.web"):
