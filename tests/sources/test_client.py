@@ -168,7 +168,7 @@ def test_a_part_that_is_missing(server: Misbehaving) -> None:
     ("answer", "sentence"),
     [
         (http(200, "<html>Please log in</html>"), "something that is not JSON: <html>Please log in</html>"),
-        (http(200, ""), "something that is not JSON"),
+        (http(200, ""), "something that is not JSON: its answer is empty"),
         (http(200, '{"status":"success","data":{"resul'), "something that is not JSON"),
         (http(200, "[" * 100_000), "something that is not JSON"),
         (http(200, "null"), "JSON of another shape"),

@@ -113,7 +113,7 @@ class Failures:
     def malformed(self, what: str, body: bytes | str) -> MalformedAnswer:
         """A success that is not what the API promises."""
         text = body if isinstance(body, str) else body[: 4 * LONGEST_EXCERPT].decode(errors="replace")
-        return MalformedAnswer(f"{self._server} answers {what}: {self.excerpt(text)}")
+        return MalformedAnswer(f"{self._server} answers {what}: {self.excerpt(text) or 'its answer is empty'}")
 
     def _unavailable(self, message: str, kind: Absence) -> SourceUnavailable:
         return SourceUnavailable(message, kind.value)
