@@ -6,7 +6,7 @@ A sub-benchmark is a module of this package with `run(arguments: list[str]) -> b
 import importlib
 import sys
 
-BENCHMARKS = {"judge": "bench.judge", "engine": "bench.engine", "load": "bench.load"}
+BENCHMARKS = {"judge": "bench.judge", "engine": "bench.engine", "load": "bench.load", "polls": "bench.polls"}
 """Name on the command line, module. Each is imported only when it runs."""
 
 

@@ -16,6 +16,7 @@ from analyzer.api import admin, analyses, argo, changes, deciding, health, repor
 from analyzer.api.callers import Authenticated
 from analyzer.api.documentation import document
 from analyzer.api.hub import Hub
+from analyzer.api.latest import Latest
 from analyzer.api.limits import Bounded
 from analyzer.api.parts import Parts
 from analyzer.api.problem import RETRY_AFTER, Refused, answer, handle, problem
@@ -63,7 +64,8 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
     switch = Switch(service.database)
     brakes = Brakes(switch, service.settings, service.database.time)
     reports, hub, polls = Reports(service.analyses), Hub(service.analyses), Polls(service.rollouts)
-    app.state.parts = Parts(service, telemetry, reports, hub, switch, brakes, polls)
+    latest = Latest(hub, service.analyses)
+    app.state.parts = Parts(service, telemetry, reports, hub, switch, brakes, polls, latest)
     for kind in (Refused, CanaryError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for room in _ROOMS:

@@ -124,9 +124,9 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         return entry.id
 
     try:
-        entry = await _entry(parts, poll, start)
+        entry = await parts.latest.get(await parts.polls.analysis(poll, start))
         if entry.state == State.ENDED or entry.summary.verdict != Verdict.PENDING:
-            entry = await parts.service.analyses.get(await parts.polls.confirmed(poll, start))
+            entry = await _confirmed(parts, poll, start)
     except Waiting as waiting:
         return _told(str(waiting))
     except (StoreUnavailable, StoreUnusable):
@@ -134,12 +134,13 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
     return _told(entry.summary.reason or "nothing has been judged yet", entry)
 
 
-async def _entry(parts: Parts, poll: Poll, start: Callable[[str], Awaitable[str]]) -> Entry:
+async def _confirmed(parts: Parts, poll: Poll, start: Callable[[str], Awaitable[str]]) -> Entry:
+    """That of the attempt that is under way now, as it is kept now: a verdict is told by nobody's memory."""
     try:
-        return await parts.service.analyses.get(await parts.polls.analysis(poll, start))
+        return await parts.service.analyses.get(await parts.polls.confirmed(poll, start))
     except NoAnalysis:  # removed with what is old, while it was asked for again and again
         parts.polls.forget(poll)
-        return await parts.service.analyses.get(await parts.polls.analysis(poll, start))
+        return await parts.service.analyses.get(await parts.polls.confirmed(poll, start))
 
 
 def _told(reason: str, entry: Entry | None = None) -> Response:

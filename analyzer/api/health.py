@@ -20,8 +20,10 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", response_model=Health, summary="Whether the process lives")
-async def lives() -> Response:
-    """Asks nothing else: a database that is away is no reason to start this process anew."""
+async def lives(request: Request, parts: Here) -> Response:
+    """Asks nothing else: a database that is away is no reason to start this replica anew."""
+    if parts.service.work.is_lost():
+        return problem(request.scope, 503, "; ".join(parts.service.work.troubles()))
     return json(Health(status="ok"))
 
 
@@ -62,5 +64,6 @@ async def metrics(request: Request, parts: Here) -> Response:
     """For Prometheus. Needs the role read in any namespace, unless the settings say that they are open."""
     if (caller := getattr(request.state, "caller", None)) is not None:
         need_anywhere(caller, Role.READ)
-    text, content_type = parts.telemetry.render(request.headers.get("accept", ""))
+    more = await parts.service.work.metrics()
+    text, content_type = parts.telemetry.render(request.headers.get("accept", ""), more)
     return Response(text, headers={"Content-Type": content_type})

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from analyzer.api.hub import Hub
+from analyzer.api.latest import Latest
 from analyzer.errors import NoAnalysis
 from analyzer.service.brakes import Brakes
 from analyzer.service.identity import Caller, Role
@@ -34,6 +35,7 @@ class Parts:
     switch: Switch
     brakes: Brakes
     polls: Polls
+    latest: Latest
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:

@@ -51,7 +51,7 @@ def run(options: Options) -> int:
         if options.check:
             return asyncio.run(serve_check.check(settings))
         _forget_secrets()
-        return asyncio.run(serving.serve(settings))
+        return serving.serve(settings)
     except UsageError:
         raise
     except CanaryError as error:

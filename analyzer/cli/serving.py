@@ -20,16 +20,16 @@ from analyzer.cli.streams import tell
 from analyzer.errors import CanaryError, UsageError
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.service.accounts import ServiceAccounts
-from analyzer.service.alone import alone
+from analyzer.service.apart import Apart
 from analyzer.service.identity import FirstKnown, Identities
 from analyzer.service.logs import configure_logs, logger
 from analyzer.service.polling import RolloutsOf
 from analyzer.service.running import Service
 from analyzer.service.settings import Listen, Settings
-from analyzer.service.supervisor import Supervisor
 from analyzer.service.telemetry import Telemetry
 from analyzer.service.tokens import TokensOf
 from analyzer.service.traces import traces_of
+from analyzer.service.working import COLLECTED
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
@@ -39,49 +39,55 @@ LOG = logger(__name__)
 _GRACE: Final = 5  # seconds for requests that are under way when we stop
 _KEEP_ALIVE: Final = 65  # seconds; longer than proxies keep idle connections, so that none is closed under a request
 _BACKLOG: Final = 1024
-_COLLECTED: Final = (5_000, 20, 500)
-"""Thresholds of the garbage collector. What analyses keep is in no cycles, and with hundreds of them a full collection
-takes most of a second, in which nobody is answered: it is to be rare."""
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
-async def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit code.
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; a second one ends everything at once. Returns the exit code.
 
     Raises:
         UsageError: the settings cannot be used on this machine.
         CanaryError: a part cannot be started, or has failed.
     """
-    configure_logs(settings.log.format.value, settings.log.level.value)
     check_tls(settings.listen)
+    supervisor = Apart.forked(settings)
+    try:
+        return asyncio.run(_serve(settings, supervisor))
+    finally:
+        supervisor.end()
+
+
+async def _serve(settings: Settings, supervisor: Apart) -> int:
+    configure_logs(settings.log.format.value, settings.log.level.value)
     listener = bound(settings.listen)
     stop = asyncio.Event()
     with _signals(stop), listener:
         async with AsyncExitStack() as stack:
             url = settings.database.get_secret_value()
-            stack.enter_context(alone(url))
+            stack.push_async_callback(supervisor.close)
+            await supervisor.claimed()
             database = await stack.enter_async_context(Database.open(url))
             identities = await stack.enter_async_context(identities_of(settings, _complain))
             traces = traces_of(settings.traces)
             stack.callback(traces.shutdown)
             telemetry = Telemetry(traces=traces)
-            analyses, audit = Analyses(database), Audit(database)
-            supervisor = Supervisor(settings, database, analyses, audit, telemetry)
             cluster = cluster_of(settings)
             stack.push_async_callback(cluster.close)
-            service = Service(settings, database, analyses, audit, identities, supervisor, RolloutsOf(cluster))
+            service = Service(
+                settings, database, Analyses(database), Audit(database), identities, supervisor, RolloutsOf(cluster)
+            )
             app = make_app(service, telemetry)
             for caution in cautions(settings):
                 tell(f"canary: {caution}")
             gc.freeze()  # what is there by now stays: modules, and what they have made
-            gc.set_threshold(*_COLLECTED)
+            gc.set_threshold(*COLLECTED)
             server = _Server(app, settings, address_of(listener, settings.listen))
             await _until(stop, server, supervisor, lambda: close_streams(app), listener)
     return 0
 
 
 async def _until(
-    stop: asyncio.Event, server: "_Server", supervisor: Supervisor, closing: Callable[[], None], listener: socket.socket
+    stop: asyncio.Event, server: "_Server", supervisor: Apart, closing: Callable[[], None], listener: socket.socket
 ) -> None:
     """Both run until `stop`, or until one of them ends by itself: then the other one ends too.
 

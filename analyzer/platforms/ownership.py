@@ -118,14 +118,23 @@ class Standing:
 async def look(cluster: Cluster, manifest: str, namespace: str) -> Standing:
     """Who has a say in a release, by its manifest, and by the metadata of its workloads and namespace as they are now.
 
-    What may not be read, or is not there, is taken as its manifest has it. That somebody owns the namespace says
-    nothing: namespaces often belong to other people than what runs in them.
-
     Raises:
         YAMLError: the manifest cannot be parsed.
         PlatformError: the cluster cannot answer.
     """
     ours, written = await asyncio.to_thread(_written, manifest, namespace)
+    return await look_at(cluster, ours, written, namespace)
+
+
+async def look_at(cluster: Cluster, ours: Sequence[Workload], written: Sequence[Object], namespace: str) -> Standing:
+    """The same, of workloads; `written` are the objects that they are, as they were brought out.
+
+    What may not be read, or is not there, is taken as it was written. That somebody owns the namespace says nothing:
+    namespaces often belong to other people than what runs in them.
+
+    Raises:
+        PlatformError: the cluster cannot answer.
+    """
     (of_namespace, unseen), live = await together(
         _namespace(cluster, namespace),
         together(*(_get(cluster, _where(each), metadata_only=True) for each in ours)),

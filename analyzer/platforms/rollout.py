@@ -1,6 +1,5 @@
 """An Argo Rollout: what is on its way, whose pods are whose, and taking it back. Through the API server alone."""
 
-import json
 import time
 from dataclasses import dataclass, replace
 
@@ -85,12 +84,14 @@ class Rollout:
 
     async def _state(self) -> tuple[State, Group]:
         namespace = await self.namespace()
-        workload = Workload("Rollout", API, namespace, self._target.name, {})
-        (group,) = await ReleasePods(self._cluster).look((workload,), ())
+        (group,) = await ReleasePods(self._cluster).look((self._workload(namespace),), ())
         if group.live is None:
             raise NoRelease(f"there is no Rollout {self._target.name} in namespace {namespace}")
         sets = await self._cluster.items(path("apps/v1", "replicasets", namespace), sets_of(group.live))
         return State.of(group.live, sets), group
+
+    def _workload(self, namespace: str) -> Workload:
+        return Workload("Rollout", API, namespace, self._target.name, {})
 
     def _no_way_back(self, state: State, namespace: str) -> str:
         asked = self._settings.to_revision
@@ -113,8 +114,8 @@ class Rollout:
 
     async def _obstacles(self, state: State, namespace: str) -> tuple[tuple[Obstacle, ...], tuple[str, ...]]:
         """An abort holds whoever brings the revision out, for it is no change of what was written."""
-        written = {"apiVersion": API, "kind": "Rollout", "metadata": state.live["metadata"], "spec": {"template": {}}}
-        standing = await ownership.look(self._cluster, json.dumps(written), namespace)  # JSON is YAML
+        written = {"apiVersion": API, "kind": "Rollout", "metadata": state.live["metadata"]}
+        standing = await ownership.look_at(self._cluster, [self._workload(namespace)], [written], namespace)
         obstacles = [each for each in standing.obstacles if each.guard != Guard.GITOPS_OWNER]
         cautions = [standing.unseen] if standing.unseen else []
         if standing.owner:

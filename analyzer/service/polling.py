@@ -13,8 +13,10 @@ from analyzer.platforms.rollout_runs import Attempt, Purpose, attempt_of
 
 PATIENCE = 3.0
 """Seconds for the API server: the controller waits for ten, with one of its thirty workers."""
-FRESH = 5.0
+FRESH = 15.0
 """Seconds after which an attempt that waits for its verdict is looked at again, beside the poll."""
+AT_MOST = 5.0
+"""Seconds that a poll waits for the start of its analysis: it goes on by itself, and a later poll finds it."""
 MOST = 10_000
 """Attempts that are remembered."""
 
@@ -76,6 +78,7 @@ class Polls:
         self._rollouts = rollouts
         self._now = now
         self._known: OrderedDict[Poll, _Known] = OrderedDict()
+        self._beginning: dict[Poll, asyncio.Task[str]] = {}
 
     async def analysis(self, poll: Poll, start: Callable[[str], Awaitable[str]]) -> str:
         """The id of the analysis that this poll is about; `start` orders it under a key.
@@ -85,7 +88,7 @@ class Polls:
         """
         known = self._known.get(poll)
         if known is None:
-            return await self._begin(poll, start)
+            return await self._begin(poll, start, shared=True)
         self._known.move_to_end(poll)
         if self._now() - known.seen_at > FRESH and (known.looking is None or known.looking.done()):
             known.looking = asyncio.create_task(self._look_again(poll, known))
@@ -97,13 +100,31 @@ class Polls:
         Raises:
             Waiting: there is no attempt to analyse now, or nobody can say.
         """
-        return await self._begin(poll, start)
+        return await self._begin(poll, start, shared=False)
 
     def forget(self, poll: Poll) -> None:
         """Its analysis is not there any more."""
         self._known.pop(poll, None)
 
-    async def _begin(self, poll: Poll, start: Callable[[str], Awaitable[str]]) -> str:
+    async def _begin(self, poll: Poll, start: Callable[[str], Awaitable[str]], *, shared: bool) -> str:
+        """`shared`: one that another poll has begun is waited for."""
+        task = self._beginning.get(poll) if shared else None
+        if task is None:
+            task = asyncio.create_task(self._begun(poll, start))
+            self._beginning[poll] = task
+            task.add_done_callback(lambda done: self._over(poll, done))
+        done, _ = await asyncio.wait([task], timeout=AT_MOST)
+        if not done:
+            raise Waiting("its analysis is being started")
+        return task.result()
+
+    def _over(self, poll: Poll, task: asyncio.Task[str]) -> None:
+        if self._beginning.get(poll) is task:
+            del self._beginning[poll]
+        if not task.cancelled():
+            task.exception()  # where nobody waits any more, the next poll meets it
+
+    async def _begun(self, poll: Poll, start: Callable[[str], Awaitable[str]]) -> str:
         run = await self._run(poll)
         known = self._known.get(poll)
         if known is None or known.run != run:

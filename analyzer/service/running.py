@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from prometheus_client.metrics_core import Metric
+
 from analyzer.service.identity import Identities
 from analyzer.service.polling import Rollouts
 from analyzer.service.settings import Settings
@@ -21,6 +23,14 @@ class Work(Protocol):
 
     def troubles(self) -> Sequence[str]:
         """Why this replica is not ready to work now, a sentence each; none: it is."""
+        ...
+
+    def is_lost(self) -> bool:
+        """Whether only a new start of this replica helps."""
+        ...
+
+    async def metrics(self) -> Sequence[Metric]:
+        """The metrics of what works on analyses, if that is another process."""
         ...
 
 

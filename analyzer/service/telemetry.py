@@ -6,7 +6,7 @@ Everything here may be called from any thread, takes microseconds, and raises no
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 from prometheus_client import (
@@ -32,6 +32,7 @@ from analyzer.model.target import ActionKind
 from analyzer.service.connections import Connection, Connections
 from analyzer.service.families import OTHER, Family
 from analyzer.service.lateness import Lateness
+from analyzer.service.together import Together
 from analyzer.service.traces import Traces
 
 STATES = ("running",)
@@ -248,9 +249,16 @@ class Telemetry:
             failed = f"answered {status}" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
             self.traces.past("request", seconds, failed=failed, method=method, route=route or OTHER, status=status)
 
-    def render(self, accept: str = "") -> tuple[bytes, str]:
-        """All metrics as OpenMetrics if this Accept header names it, else as Prometheus' text, and the content type."""
-        registry = _WithoutBirthdays(self._registry)
+    def metrics(self) -> Sequence[Metric]:
+        """All metrics, as they are now."""
+        return list(_WithoutBirthdays(self._registry).collect())
+
+    def render(self, accept: str = "", more: Sequence[Metric] = ()) -> tuple[bytes, str]:
+        """All metrics as OpenMetrics if this Accept header names it, else as Prometheus' text, and the content type.
+
+        `more` are those of another process, which are added to ours.
+        """
+        registry = Together([self.metrics(), more])
         if "application/openmetrics-text" in accept[:LONGEST_ACCEPT].lower():
             return openmetrics.generate_latest(registry, version="1.0.0"), OPENMETRICS  # type: ignore[no-untyped-call] # has no types
         return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4

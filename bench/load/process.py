@@ -17,7 +17,17 @@ class Taken:
 
 
 def taken(pid: int) -> Taken:
-    """By a process, its own threads among it."""
+    """By a process with its threads, and by its children that live."""
+    processes = [pid, *_children(pid)]
+    cpu = sum(_cpu(each) for each in processes)
+    return Taken(cpu, sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) * _PAGE for each in processes))
+
+
+def _cpu(pid: int) -> float:
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    cpu = (int(after_name[11]) + int(after_name[12])) / _TICKS
-    return Taken(cpu, int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE)
+    return (int(after_name[11]) + int(after_name[12])) / _TICKS
+
+
+def _children(pid: int) -> list[int]:
+    found = (Path(f"/proc/{pid}/task/{pid}/children")).read_text().split()
+    return [int(each) for each in found]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
+from prometheus_client.metrics_core import Metric
 
 from analyzer.api.app import make_app
+from analyzer.api.parts import Parts
 from analyzer.engine.replay import judge_again
 from analyzer.model.event import Ended, Event
 from analyzer.platforms.rollout_runs import Attempt, Purpose
@@ -67,6 +69,12 @@ class Work:
     def troubles(self) -> Sequence[str]:
         return self.sentences
 
+    def is_lost(self) -> bool:
+        return self.sentences == ["lost"]
+
+    async def metrics(self) -> Sequence[Metric]:
+        return ()
+
 
 @dataclass
 class Cluster:
@@ -112,6 +120,15 @@ class House:
 
     service: Service
     client: httpx.AsyncClient
+
+    @property
+    def parts(self) -> Parts:
+        """What the API works with."""
+        transport = self.client._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        parts = transport.app.state.parts  # type: ignore[attr-defined]
+        assert isinstance(parts, Parts)
+        return parts
 
     @classmethod
     def on(cls, service: Service) -> Self:

@@ -1,5 +1,6 @@
 """The verdict for Argo's web provider: always a small object, of just the attempt that is under way."""
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -8,13 +9,14 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
+from analyzer.api import hub
 from analyzer.errors import PlatformUnavailable, StoreUnavailable, StoreUnusable
 from analyzer.model.event import Ended
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Attempt
 from analyzer.service.polling import FRESH, MOST, Poll, Polls, Waiting
 from analyzer.service.running import Service
-from analyzer.store.entry import Summary
+from analyzer.store.entry import State, Summary
 from analyzer.store.schema import ANALYSES, EVENTS
 from tests.api.house import Cluster, House, service_on, settings
 
@@ -23,6 +25,11 @@ pytestmark = pytest.mark.anyio
 WHERE = "/api/v1/argo/verdict"
 NEW, OLD = "6c9b7", "5d4f8"
 ASKED = {"namespace": "shop", "rollout": "web", "stable": OLD, "canary": NEW}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "PAUSE", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,9 @@ async def judged(house: House, id_: str, verdict: Verdict, reason: str = "errors
     (claim,) = [each for each in await house.service.analyses.claim("worker", 0.0, 1e12, 1000) if each.id == id_]
     summary = Summary(verdict=verdict, reason=reason)
     await house.service.analyses.append(id_, claim.lease, [Ended(at=2e9, cause="")], summary=summary)
+    async with asyncio.timeout(10):
+        while (await house.parts.latest.get(id_)).state != State.ENDED:  # noqa: ASYNC110 -- it is told by no event
+            await asyncio.sleep(0.01)
 
 
 async def test_the_first_question_starts_an_analysis_that_does_not_act(house: House, cluster: Cluster) -> None:
@@ -155,13 +165,27 @@ async def test_a_verdict_that_cannot_be_confirmed_is_not_told(house: House, clus
 async def test_a_database_that_is_away_is_no_failure(
     house: House, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    await told(house)
+    first = await told(house)
 
     async def away(id_: str) -> None:
         raise error(id_)
 
     monkeypatch.setattr(house.service.analyses, "get", away)
-    assert "the database cannot be reached" in (await told(house))["reason"]
+    assert await told(house) == first, "what is in memory needs no database"
+    again = House.on(house.service)
+    async with again.client:
+        assert "the database cannot be reached" in (await told(again))["reason"]
+
+
+async def test_a_verdict_is_not_told_by_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.PASS)
+
+    async def away(id_: str) -> None:
+        raise StoreUnavailable(id_)
+
+    monkeypatch.setattr(house.service.analyses, "get", away)
+    assert (await told(house))["pass"] is False
 
 
 async def test_too_many_analyses_are_waited_for(service: Service, cluster: Cluster) -> None:

@@ -114,20 +114,25 @@ class Server:
     async def kill(self, *, with_children: bool = False) -> None:
         """kill -9: it alone, as the kernel does when memory is short; or with what it has started, as a node dies."""
         assert self._child is not None
-        children = _children(self._child.pid) if with_children else []
+        acts = [act for worker in _children(self._child.pid) for act in _children(worker)] if with_children else []
         child, self._child = self._child, None
         await child.kill()
-        for pid in children:
+        for pid in acts:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # each act is the leader of a group of its own
 
     def freeze(self) -> None:
-        assert self._child is not None
-        self._child.signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To both of its processes."""
         assert self._child is not None
-        self._child.signal(signal.SIGCONT)
+        for worker in _children(self._child.pid):
+            os.kill(worker, number)
+        self._child.signal(number)
 
     async def end(self, within: float = 15.0) -> int:
         """SIGTERM, as a rolling update does; its exit code."""

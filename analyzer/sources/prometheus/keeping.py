@@ -13,6 +13,7 @@ SECONDS = 60.0
 MOST = 512
 MOST_BYTES = 8 * MEBIBYTE
 """Bytes of JSON in all; in memory they are about ten times that."""
+_TIDY = 1.0  # seconds
 LARGEST = MOST_BYTES // 4
 """Bytes of the largest answer that is kept: no single one drives out the others."""
 
@@ -23,6 +24,7 @@ class KeptAnswers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._answers: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
+        self._tidied_at = clock()
         self.size = 0
         """Bytes of JSON of all that are kept."""
 
@@ -45,8 +47,12 @@ class KeptAnswers:
         if answer.size > LARGEST or not question.is_lasting:
             return
         now = self._clock()
-        for old in [each for each, (until, _) in self._answers.items() if until <= now or each == question]:
-            self._drop(old)
+        if question in self._answers:
+            self._drop(question)
+        if now >= self._tidied_at + _TIDY:  # looking through all of them for each answer is dear where there are many
+            self._tidied_at = now
+            for old in [each for each, (until, _) in self._answers.items() if until <= now]:
+                self._drop(old)
         self._answers[question] = (now + SECONDS, answer)
         self.size += answer.size
         while self.size > MOST_BYTES or len(self._answers) > MOST:
