@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 from analyzer.api.hub import Hub
 from analyzer.errors import NoAnalysis
 from analyzer.service.brakes import Brakes
+from analyzer.service.gating import Gates
 from analyzer.service.identity import Caller, Role
 from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
@@ -34,6 +35,7 @@ class Parts:
     switch: Switch
     brakes: Brakes
     polls: Polls
+    gates: Gates = field(default_factory=Gates)
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:

@@ -21,6 +21,7 @@ from analyzer.errors import CanaryError, UsageError
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.service.accounts import ServiceAccounts
 from analyzer.service.alone import alone
+from analyzer.service.gating import CanariesOf
 from analyzer.service.identity import FirstKnown, Identities
 from analyzer.service.logs import configure_logs, logger
 from analyzer.service.polling import RolloutsOf
@@ -69,7 +70,8 @@ async def serve(settings: Settings) -> int:
             supervisor = Supervisor(settings, database, analyses, audit, telemetry)
             cluster = cluster_of(settings)
             stack.push_async_callback(cluster.close)
-            service = Service(settings, database, analyses, audit, identities, supervisor, RolloutsOf(cluster))
+            controllers = RolloutsOf(cluster), CanariesOf(cluster)
+            service = Service(settings, database, analyses, audit, identities, supervisor, *controllers)
             app = make_app(service, telemetry)
             for caution in cautions(settings):
                 tell(f"canary: {caution}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from analyzer.service.gating import Canaries
 from analyzer.service.identity import Identities
 from analyzer.service.polling import Rollouts
 from analyzer.service.settings import Settings
@@ -35,3 +36,4 @@ class Service:
     identities: Identities
     work: Work
     rollouts: Rollouts
+    canaries: Canaries

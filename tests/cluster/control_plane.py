@@ -53,9 +53,9 @@ _IDLE_CONTROLLERS = (
 )
 
 
-def rollout_definitions(programs: Mapping[str, Path]) -> Path:
-    """The folder with the custom resource definitions of Argo Rollouts; `programs/manifests` fills it."""
-    return programs["argo-rollouts"].parent / "crds"
+def definitions_of(programs: Mapping[str, Path], program: str) -> Path:
+    """The folder with the custom resource definitions of a program; `programs/manifests` fills it."""
+    return programs[program].parent / "crds"
 
 
 @dataclass
@@ -67,7 +67,7 @@ class ControlPlane:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts")
+        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts", "flagger")
         key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.key)]
         subprocess.run(key, check=True, capture_output=True)
 
@@ -98,7 +98,7 @@ class ControlPlane:
     def all(self) -> list[Program]:
         """In the order of their start."""
         kubelet = [self._kubelet()] if (HERE / "kubelet" / "__main__.py").exists() else []
-        return [self._etcd(), self._api_server(), self._controllers(), *kubelet, self._argo_rollouts()]
+        return [self._etcd(), self._api_server(), self._controllers(), *kubelet, self._argo_rollouts(), self._flagger()]
 
     def _write_tokens(self, *users: str) -> None:
         self.tokens = {user: secrets.token_hex(16) for user in users}
@@ -183,14 +183,26 @@ class ControlPlane:
             "--metricsPort=10259",
         ]
         ready = partial(answers, "http://127.0.0.1:10258/healthz")
-        return Program("argo-rollouts", command, ready, before=self._install_rollouts, waits=True)
+        return Program("argo-rollouts", command, ready, before=lambda: self._install("argo-rollouts"), waits=True)
+
+    def _flagger(self) -> Program:
+        command = [
+            str(self.programs["flagger"]),
+            f"--kubeconfig={self.folder / 'flagger.kubeconfig'}",
+            "--mesh-provider=kubernetes",  # without a mesh: Services alone
+            "--metrics-server=http://127.0.0.1:1",  # none of its own checks is asked for
+            "--port=10260",
+        ]
+        ready = partial(answers, "http://127.0.0.1:10260/healthz")
+        return Program("flagger", command, ready, before=lambda: self._install("flagger"), waits=True)
 
     def _make(self, user: str) -> None:
         self.kubeconfig(user)
 
-    def _install_rollouts(self) -> None:
-        self._make("argo-rollouts")
-        definitions = rollout_definitions(self.programs)
+    def _install(self, program: str) -> None:
+        """The definitions of its objects, before it starts."""
+        self._make(program)
+        definitions = definitions_of(self.programs, program)
         self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={definitions}")
         self._kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={definitions}")
 
