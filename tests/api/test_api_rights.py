@@ -18,6 +18,7 @@ from tests.api.house import ORDER, House, bearer, service_on, settings
 pytestmark = pytest.mark.anyio
 
 WHY = {"why": "seen by hand"}
+GATE = {"name": "web", "namespace": "shop", "metadata": {"gate": "rollout"}}
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -79,6 +80,9 @@ async def test_there_is_nothing_to_see_beside_the_routes(client: httpx.AsyncClie
         ("GET", "/api/v1/actions", None, "nowhere", 403),
         ("GET", "/metrics", None, "nowhere", 403),
         ("GET", "/metrics", None, "reader", 200),
+        ("POST", "/api/v1/flagger/gate", GATE, "reader", 403),
+        ("POST", "/api/v1/flagger/gate", GATE, "elsewhere", 403),
+        ("POST", "/api/v1/flagger/gate", GATE, "starter", 200),
         ("GET", "/api/v1/audit", None, "decider", 403),
         ("GET", "/api/v1/audit", None, "admin", 200),
         ("PUT", "/api/v1/actions", {"actions": "off", **WHY}, "decider", 403),

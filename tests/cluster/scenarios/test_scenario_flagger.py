@@ -71,6 +71,12 @@ class Watched:
         found: list[dict[str, Any]] = answer.json()["items"]
         return found
 
+    def refusals(self) -> int:
+        """How often Flagger has asked whether to roll back, and has not been told so, as its log says."""
+        log = (self.shop.namespace.bed.folder / "logs" / "flagger.log").read_text()
+        of_shop = f"{RELEASE}.{self.shop.namespace.name}"
+        return sum("not signaling a rollback" in line and of_shop in line for line in log.splitlines())
+
     def digests(self) -> list[str]:
         """Which pod template each analysis is about, of those that have begun."""
         details = [self.serving.analysis(each["id"]) for each in self.analyses()]
@@ -117,11 +123,18 @@ def test_a_bad_revision_is_rolled_back_and_is_analysed_anew_when_it_is_tried_aga
         assert found.status()["phase"] != "Failed"
 
 
-def test_a_good_revision_is_promoted_after_its_pass_and_not_without_data(opened: Opening) -> None:
+def test_a_good_revision_is_promoted_after_its_pass_and_neither_without_data_nor_without_answers(
+    opened: Opening,
+) -> None:
     with watched(opened) as found:
         found.bring_out("good-b")
         found.comes_to("WaitingPromotion")  # nobody has asked it anything
+        found.serving.kill()
+        before = found.refusals()
+        found.shop.namespace.until(lambda: found.refusals() >= before + 2, "questions that nobody has answered")
+        assert found.status()["phase"] == "WaitingPromotion"
         assert found.primary() == ["good"]
+        found.serving.start()
         with load(found.shop.namespace.bed.kubeconfig, found.shop.namespace.name, CANARY):
             found.comes_to("Succeeded")
         assert found.primary() == ["good-b"]
