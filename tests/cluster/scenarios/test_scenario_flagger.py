@@ -30,11 +30,17 @@ def _controller(namespace: Namespace) -> None:
 
 
 def canary(serving: Serving) -> str:
-    """The example as it is shipped, for this shop, with Flagger's shortest interval and fewest iterations."""
+    """The example as it is shipped, for this shop, with Flagger's shortest interval and fewest iterations.
+
+    Beside its two webhooks the third type that is answered: it must let the steps go on without a verdict.
+    """
     text = EXAMPLE.read_text().replace(ADDRESS, serving.url).replace("token: TOKEN", f"token: {serving.token}")
     document = YAML(typ="safe").load(text.replace("rules: http", "rules: shop"))
     document["metadata"]["name"] = document["spec"]["targetRef"]["name"] = RELEASE
     document["spec"]["analysis"] |= {"interval": "10s", "iterations": 1}
+    hooks = document["spec"]["analysis"]["webhooks"]
+    metadata = {**hooks[0]["metadata"], "gate": "rollout"}
+    hooks.append({**hooks[0], "name": "canary-analyzer-steps", "type": "rollout", "metadata": metadata})
     return json.dumps(document)  # JSON is YAML
 
 
