@@ -21,6 +21,7 @@ from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail,
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
+from analyzer.platforms.flagger import Flagger
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, bring_out
@@ -76,8 +77,8 @@ class AnalysisOrder:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
-IN_CLUSTER = (Helm, Rollout)
-"""The platforms that know pods, keep verdicts in the cluster, and need rights there."""
+IN_CLUSTER = (Helm, Rollout, Flagger)
+"""The platforms that know pods, may keep verdicts in the cluster, and need rights there."""
 SHIPPED = (Path(__file__).parent / "rules", Path(__file__).parent.parent / "rules")
 """Where the shipped rule sets are: in an installed package, and in a checkout."""
 
@@ -218,7 +219,9 @@ def needs_way_back(rule_set: RuleSet) -> bool:
     return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
 
 
-async def _check_rights(platform: Helm | Rollout, deployment: Deployment, complain: Callable[[str], None]) -> None:
+async def _check_rights(
+    platform: Helm | Rollout | Flagger, deployment: Deployment, complain: Callable[[str], None]
+) -> None:
     """Now, and not in the middle of an incident.
 
     Raises:
@@ -307,6 +310,8 @@ def platform_of(
             )
         case PlatformKind.ROLLOUT:
             return Rollout(order.target, cluster, RolloutSettings(order.rollback.timeout, order.to_revision))
+        case PlatformKind.FLAGGER:
+            return Flagger(order.target, cluster)
         case PlatformKind.HELM:
             return Helm(order.target, _helm_settings(order, turns), cluster)
 

@@ -12,9 +12,10 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analyzer import __version__
-from analyzer.api import admin, analyses, argo, changes, deciding, health, reports, rulesets
+from analyzer.api import admin, analyses, argo, changes, deciding, flagger, health, reports, rulesets
 from analyzer.api.callers import Authenticated
 from analyzer.api.documentation import document
+from analyzer.api.flagger_token import TokenInBody
 from analyzer.api.hub import Hub
 from analyzer.api.latest import Latest
 from analyzer.api.limits import Bounded
@@ -35,7 +36,7 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _STOPPING = "the service is stopping, and has not finished this request: ask again"
-_ROOMS = (analyses, argo, deciding, reports, changes, rulesets, admin, health)
+_ROOMS = (analyses, argo, flagger, deciding, reports, changes, rulesets, admin, health)
 
 
 def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
@@ -52,6 +53,7 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
         middleware=[
             Middleware(Watched, telemetry=telemetry),
             Middleware(Bounded, limits=settings.limits),
+            Middleware(TokenInBody),
             Middleware(
                 Authenticated,
                 identities=service.identities,

@@ -20,8 +20,8 @@ LONGEST = 16 * 1024
 """Bytes of an Authorization header."""
 GUESS = 10.0
 """Requests that one with unknown credentials counts for, of what its address may send."""
-POLLED = "/api/v1/argo/"
-"""Where a controller asks again and again, for each of its Rollouts."""
+POLLED = ("/api/v1/argo/", "/api/v1/flagger/")
+"""Where a controller asks again and again, for each of its Rollouts or Canaries."""
 POLL = 0.1
 """Requests that such a question counts for: it is answered from memory."""
 OF_AN_ADDRESS = 10

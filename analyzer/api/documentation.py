@@ -16,7 +16,7 @@ _MEANINGS = {
     403: "Who asks may not do that",
     404: "There is no such thing, or who asks may not look at it",
     408: "The body did not arrive in time",
-    409: "It is over, or another decision waits",
+    409: "It is over, or another decision waits; of a gate: it is closed",
     413: "The body is too large",
     422: "What was sent cannot be used",
     429: "Too many requests, streams or analyses",

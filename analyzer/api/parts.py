@@ -10,6 +10,7 @@ from analyzer.api.hub import Hub
 from analyzer.api.latest import Latest
 from analyzer.errors import NoAnalysis
 from analyzer.service.brakes import Brakes
+from analyzer.service.gating import Gates
 from analyzer.service.identity import Caller, Role
 from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
@@ -36,6 +37,7 @@ class Parts:
     brakes: Brakes
     polls: Polls
     latest: Latest
+    gates: Gates = field(default_factory=Gates)
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:

@@ -37,7 +37,9 @@ class Scenario(StrEnum):
 def check(  # noqa: PLR0913 -- each is a flag of the command
     target: Annotated[
         str | None,
-        typer.Argument(help="helm/RELEASE, rollout/NAME or command/NAME", metavar="TARGET", show_default=False),
+        typer.Argument(
+            help="helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME", metavar="TARGET", show_default=False
+        ),
     ] = None,
     rules: Annotated[str | None, typer.Option(help=flags.RULES_HELP)] = None,
     prometheus: Annotated[str | None, flags.PROMETHEUS] = None,

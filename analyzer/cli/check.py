@@ -178,7 +178,7 @@ def read_order(options: Options) -> AnalysisOrder:
 
 def _target(options: Options) -> Target:
     if not options.target:
-        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME")
+        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME")
     try:
         target = Target.parse(options.target, options.namespace or "")
     except ValueError as error:

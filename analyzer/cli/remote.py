@@ -132,7 +132,9 @@ def _check_attached(options: check.Options, server: Server, id_: str) -> None:
 
 def _order(options: check.Options, server: Server) -> Order:
     if not options.target:
-        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME, or --attach ID")
+        raise UsageError(
+            "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME, or --attach ID"
+        )
     if not options.rules:
         raise UsageError("Missing option '--rules': name a rule set file, or one that the server has, such as http")
     since = None if options.since is None else check.moment(options.since, time.time())

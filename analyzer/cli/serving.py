@@ -21,6 +21,7 @@ from analyzer.errors import CanaryError, UsageError
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.service.accounts import ServiceAccounts
 from analyzer.service.apart import Apart
+from analyzer.service.gating import CanariesOf
 from analyzer.service.identity import FirstKnown, Identities
 from analyzer.service.logs import configure_logs, logger
 from analyzer.service.polling import RolloutsOf
@@ -73,8 +74,9 @@ async def _serve(settings: Settings, supervisor: Apart) -> int:
             telemetry = Telemetry(traces=traces)
             cluster = cluster_of(settings)
             stack.push_async_callback(cluster.close)
+            controllers = RolloutsOf(cluster), CanariesOf(cluster)
             service = Service(
-                settings, database, Analyses(database), Audit(database), identities, supervisor, RolloutsOf(cluster)
+                settings, database, Analyses(database), Audit(database), identities, supervisor, *controllers
             )
             app = make_app(service, telemetry)
             for caution in cautions(settings):

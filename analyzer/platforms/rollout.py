@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from analyzer.errors import NoRelease, PlatformForbidden
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.reading import Missing, Pods
-from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, Receipt, Target, at_any_time
+from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, PodSides, Receipt, Target, at_any_time
 from analyzer.platforms import ownership
 from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping, seconds
@@ -16,7 +16,7 @@ from analyzer.platforms.rollout_control import RolloutControl, promoted
 from analyzer.platforms.rollout_state import State, sets_of
 from analyzer.platforms.storm import SPAN, storm
 from analyzer.platforms.verdicts import Verdicts, recent_failures
-from analyzer.platforms.workloads import Workload
+from analyzer.platforms.workloads import Workload, ready_since
 
 API = "argoproj.io/v1alpha1"
 LABEL = "rollouts_pod_template_hash"
@@ -76,7 +76,7 @@ class Rollout:
             history=tuple(state.revision(each.hash) for each in state.generations),
             taken_back=self._taken_back(state),
             labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},
-            pods=sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace),
+            pods=_told_apart(state, group, namespace),
             no_pods=f"the controller of Argo Rollouts has made no pods of {self._target} yet",
             obstacles=obstacles,
             cautions=cautions,
@@ -172,6 +172,16 @@ class Rollout:
 
     async def _control(self) -> RolloutControl:
         return RolloutControl(self._cluster, self._target, await self.namespace(), self._settings.timeout)
+
+
+def _told_apart(state: State, group: Group, namespace: str) -> PodSides | None:
+    """Which pods are whose. After BlueGreen's promotion nobody asks the stable pods anything, although they are kept
+    for a while: the new ones are compared with what those did before."""
+    told = sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace)
+    if told is None or not state.has_moved:
+        return told
+    ready = [moment for pod in group.current if (moment := ready_since(pod)) is not None]
+    return told.model_copy(update={"baseline": "", "alone_since": max(ready, default=None)})
 
 
 def _compared(group: Group, wanted: str) -> Group:

@@ -79,6 +79,11 @@ class State:
         return "blueGreen" in strategy or bool(mapping(strategy, "canary").get("trafficRouting"))
 
     @property
+    def has_moved(self) -> bool:
+        """Whether the active Service (BlueGreen) has all traffic at the newest revision, and the stable one is kept."""
+        return self.is_in_flight and mapping(self.live, "status", "blueGreen").get("activeSelector") == self.current
+
+    @property
     def abort_is_seen(self) -> bool:
         """Whether the controller has seen the abort: only it says since when."""
         return self.is_aborted and self.phase == "Degraded" and bool(mapping(self.live, "status").get("abortedAt"))

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from prometheus_client.metrics_core import Metric
 
+from analyzer.service.gating import Canaries
 from analyzer.service.identity import Identities
 from analyzer.service.polling import Rollouts
 from analyzer.service.settings import Settings
@@ -45,3 +46,4 @@ class Service:
     identities: Identities
     work: Work
     rollouts: Rollouts
+    canaries: Canaries

@@ -10,7 +10,9 @@ from prometheus_client.metrics_core import Metric
 from analyzer.api.app import make_app
 from analyzer.api.parts import Parts
 from analyzer.engine.replay import judge_again
+from analyzer.errors import NoRelease
 from analyzer.model.event import Ended, Event
+from analyzer.platforms.flagger_canary import Try
 from analyzer.platforms.rollout_runs import Attempt, Purpose
 from analyzer.service.identity import EVERYWHERE, Caller, Role
 from analyzer.service.running import Service
@@ -91,6 +93,19 @@ class Cluster:
         return found
 
 
+@dataclass
+class Canaries:
+    """Canaries of Flagger that are what a test says; those of no other name are there."""
+
+    tries: dict[str, Try | Exception] = field(default_factory=dict)
+
+    async def try_of(self, namespace: str, name: str) -> Try:
+        found = self.tries.get(name, NoRelease(f"there is no Canary {name} in namespace {namespace}"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
 def settings(**other: object) -> Settings:
     given: dict[str, object] = {
         "prometheus": {
@@ -107,7 +122,7 @@ def settings(**other: object) -> Settings:
 
 
 def service_on(database: Database, settings_: Settings) -> Service:
-    return Service(settings_, database, Analyses(database), Audit(database), People(), Work(), Cluster())
+    return Service(settings_, database, Analyses(database), Audit(database), People(), Work(), Cluster(), Canaries())
 
 
 def bearer(name: str) -> dict[str, str]:

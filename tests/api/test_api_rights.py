@@ -1,6 +1,7 @@
 """Who may do what: nothing is answered to somebody who is not known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from tests.api.house import ORDER, House, bearer, service_on, settings
 pytestmark = pytest.mark.anyio
 
 WHY = {"why": "seen by hand"}
+GATE = {"name": "web", "namespace": "shop", "metadata": {"gate": "rollout"}}
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -54,7 +56,7 @@ async def test_nothing_is_answered_without_rights(
             assert answer.headers["Content-Type"] == "application/problem+json"
         seen.add(path)
     assert seen > OPEN
-    assert len(seen) == 24
+    assert len(seen) == 25
 
 
 async def test_there_is_nothing_to_see_beside_the_routes(client: httpx.AsyncClient) -> None:
@@ -78,6 +80,9 @@ async def test_there_is_nothing_to_see_beside_the_routes(client: httpx.AsyncClie
         ("GET", "/api/v1/actions", None, "nowhere", 403),
         ("GET", "/metrics", None, "nowhere", 403),
         ("GET", "/metrics", None, "reader", 200),
+        ("POST", "/api/v1/flagger/gate", GATE, "reader", 403),
+        ("POST", "/api/v1/flagger/gate", GATE, "elsewhere", 403),
+        ("POST", "/api/v1/flagger/gate", GATE, "starter", 200),
         ("GET", "/api/v1/audit", None, "decider", 403),
         ("GET", "/api/v1/audit", None, "admin", 200),
         ("PUT", "/api/v1/actions", {"actions": "off", **WHY}, "decider", 403),
@@ -148,9 +153,7 @@ class Away:
 
 
 async def test_an_api_server_that_is_away_is_no_refusal(service: Service) -> None:
-    away = Service(
-        service.settings, service.database, service.analyses, service.audit, Away(), service.work, service.rollouts
-    )
+    away = replace(service, identities=Away())
     transport = httpx.ASGITransport(make_app(away))
     async with httpx.AsyncClient(transport=transport, base_url="http://canary") as client:
         answer = await client.get("/api/v1/analyses", headers=bearer("admin"))

@@ -57,7 +57,7 @@ _IDLE_CONTROLLERS = (
 
 
 def definitions(programs: Mapping[str, Path], program: str) -> Path:
-    """The folder with the custom resource definitions of "argo-rollouts" or "argocd"; `programs/manifests` fills it."""
+    """The folder with the custom resource definitions of a program; `programs/manifests` fills it."""
     return programs[program].parent / "crds"
 
 
@@ -70,7 +70,7 @@ class ControlPlane:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts", "argocd")
+        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts", "argocd", "flagger")
         key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.key)]
         subprocess.run(key, check=True, capture_output=True)
 
@@ -102,7 +102,7 @@ class ControlPlane:
         """In the order of their start."""
         kubelet = [self._kubelet()] if (HERE / "kubelet" / "__main__.py").exists() else []
         cluster = [self._etcd(), self._api_server(), self._controllers(), *kubelet]
-        return [*cluster, self._argo_rollouts(), *self._argocd()]
+        return [*cluster, self._argo_rollouts(), *self._argocd(), self._flagger()]
 
     def _write_tokens(self, *users: str) -> None:
         self.tokens = {user: secrets.token_hex(16) for user in users}
@@ -187,7 +187,18 @@ class ControlPlane:
             "--metricsPort=10259",
         ]
         ready = partial(answers, "http://127.0.0.1:10258/healthz")
-        return Program("argo-rollouts", command, ready, before=self._install_rollouts, waits=True)
+        return Program("argo-rollouts", command, ready, before=lambda: self._install("argo-rollouts"), waits=True)
+
+    def _flagger(self) -> Program:
+        command = [
+            str(self.programs["flagger"]),
+            f"--kubeconfig={self.folder / 'flagger.kubeconfig'}",
+            "--mesh-provider=kubernetes",  # without a mesh: Services alone
+            "--metrics-server=http://127.0.0.1:1",  # none of its own checks is asked for
+            "--port=10260",
+        ]
+        ready = partial(answers, "http://127.0.0.1:10260/healthz")
+        return Program("flagger", command, ready, before=lambda: self._install("flagger"), waits=True)
 
     def _argocd(self) -> list[Program]:
         argocd = ArgoCD(
@@ -201,13 +212,12 @@ class ControlPlane:
     def _make(self, user: str) -> None:
         self.kubeconfig(user)
 
-    def _install_rollouts(self) -> None:
-        self._make("argo-rollouts")
-        self._define("argo-rollouts")
+    def _install(self, program: str) -> None:
+        self._make(program)
+        self._define(program)
 
     def _install_argocd(self) -> None:
-        self._make("argocd")
-        self._define("argocd")
+        self._install("argocd")
         self._kubectl("apply", "--filename=-", stdin=settings())
 
     def _define(self, program: str) -> None:

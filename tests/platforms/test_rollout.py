@@ -453,3 +453,18 @@ class TestRights:
 async def _lacking(rollout: Rollout, intent: Intent) -> Receipt:
     _ = intent
     return Receipt(ok=True, detail=await rollout.lacking(await rollout.look()))
+
+
+def test_after_the_active_service_has_moved_the_old_pods_are_compared_by_their_past(api: FakeApi) -> None:
+    """They are kept while a post-promotion analysis runs, and nobody asks them anything."""
+    for hash_ in (OLD, NEW):
+        a_pod(api, hash_)
+    a_rollout(api, blueGreen={"activeSelector": OLD})
+    before = look(api).pods
+    a_rollout(api, blueGreen={"activeSelector": NEW})
+    moved = look(api).pods
+    assert before is not None
+    assert moved is not None
+    assert (before.baseline, before.alone_since) == (f"web-{OLD}-[a-z0-9]{{5}}", None)
+    assert (moved.baseline, moved.past) == ("", f"web-{OLD}-[a-z0-9]{{5}}")
+    assert moved.alone_since == 1767571210.0  # when its pods became ready

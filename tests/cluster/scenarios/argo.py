@@ -46,12 +46,12 @@ class Argo:
     """A shop that is a Rollout, whose analyses ask a service."""
 
     def __init__(self, shop: Shop, serving: Serving, chosen: dict[str, Any]) -> None:
-        self.shop, self.serving, self._chosen = shop, serving, chosen
+        self.shop, self.serving, self.chosen = shop, serving, chosen
 
     def bring_out(self, tag: str) -> None:
         """Returns when the controller analyses it."""
         self.shop.note_pods()
-        self.shop.namespace.apply(rendered(self.shop.namespace, HELM, tag, *flags(self._chosen)))
+        self.shop.namespace.apply(rendered(self.shop.namespace, HELM, tag, *flags(self.chosen)))
         self.shop.namespace.until(self.runs, "an AnalysisRun")
 
     def status(self) -> dict[str, Any]:
