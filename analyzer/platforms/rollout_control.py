@@ -3,26 +3,23 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent, Receipt, Target
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.pods import ReleasePods
+from analyzer.platforms.rollout_note import leave_note
 from analyzer.platforms.rollout_state import HASH, State, sets_of
 from analyzer.platforms.workloads import Workload, is_serving, observed, ready_since
 
 API = "argoproj.io/v1alpha1"
-REASON = "canary-analyzer.io/taken-back"
-"""The annotation that says why: an abort by a patch carries no reason of its own."""
 ATTEMPTS = 5
 """Writes, if the controller writes at the same time."""
 PATIENCE = 60.0
 """Seconds in which an API server that went away in the middle is back."""
 PAUSE = 1.0
 """Seconds between two looks."""
-_LONGEST = 1000  # characters of a reason on the object
 
 
 class RolloutControl:
@@ -83,7 +80,7 @@ class RolloutControl:
         return await self._after_abort(intent)
 
     async def _after_abort(self, intent: Intent) -> Receipt:
-        untold = await self._tell(intent)
+        untold = await leave_note(self._cluster, self._where, intent)
         number = intent.to_revision.number if intent.to_revision else ""
         done = f"{self._target} was aborted: back to revision {number}, the stable one"
         seen = await self._until(self._is_settled)
@@ -134,19 +131,6 @@ class RolloutControl:
         ready = [pod for pod in stable if ready_since(pod) is not None]
         return len(ready) >= state.replicas and (state.shifts_traffic or not others)
 
-    async def _tell(self, intent: Intent) -> str:
-        """Leave the reason on the Rollout and among its Events; what could not be left is said, and nothing more."""
-        reason = f"canary-analyzer {intent.analysis}: {intent.reason}"[:_LONGEST]
-        lost = []
-        try:
-            live = await self._cluster.merge(self._where, {"metadata": {"annotations": {REASON: reason}}})
-            await self._cluster.create(path("v1", "events", self._namespace), _event(live, intent, reason))
-        except PlatformConflict:
-            pass  # it was told before this process went on from there
-        except PlatformError as error:
-            lost.append(f"; why could not be written beside it: {error}")
-        return "".join(lost)
-
     def _failed(self, why: str) -> Receipt:
         return Receipt(ok=False, detail=f"{self._target} was not taken back: {why}")
 
@@ -165,29 +149,3 @@ def _version(state: State) -> str:
 
 def _hash(pod: Object) -> str:
     return str(mapping(pod, "metadata", "labels").get(HASH) or "")
-
-
-def _event(live: Object, intent: Intent, reason: str) -> Object:
-    metadata = mapping(live, "metadata")
-    name, namespace = str(metadata.get("name")), str(metadata.get("namespace"))
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{name}.{intent.analysis or intent.from_revision.digest}", "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": live.get("apiVersion"),
-            "kind": live.get("kind"),
-            "name": name,
-            "namespace": namespace,
-            "uid": metadata.get("uid"),
-            "resourceVersion": metadata.get("resourceVersion"),
-        },
-        "reason": "TakenBack",
-        "message": reason,
-        "type": "Warning",
-        "source": {"component": "canary-analyzer"},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-    }

@@ -15,6 +15,7 @@ from analyzer.model.guard import Guard
 from analyzer.model.target import ActionKind, Deployment, Intent, PlatformKind, Receipt, Target
 from analyzer.platforms import rollout_control
 from analyzer.platforms.rollout import Rollout, RolloutSettings
+from analyzer.platforms.rollout_note import TAKEN_BACK
 from analyzer.platforms.verdicts import MANAGED_BY, MANAGER, RELEASE
 
 Object = dict[str, Any]
@@ -256,9 +257,7 @@ class TestAbort:
         assert receipt.detail == "rollout/web was aborted: back to revision 1, the stable one"
         found = api.objects[WHERE]
         assert found["status"]["abort"] is True
-        assert (
-            found["metadata"]["annotations"][rollout_control.REASON] == "canary-analyzer a1: errors 9 % against 0.2 %"
-        )
+        assert found["metadata"]["annotations"][TAKEN_BACK] == "canary-analyzer a1: errors 9 % against 0.2 %"
         event = api.objects[f"{EVENTS}/web.a1"]
         assert (event["reason"], event["type"], event["involvedObject"]["uid"]) == ("TakenBack", "Warning", "u1")
 
