@@ -23,6 +23,7 @@ from analyzer.model.event import (
     HistoryRead,
     Planned,
     Regrouped,
+    Staged,
     Troubled,
     WindowRead,
 )
@@ -317,7 +318,10 @@ class Runner:
             return
         if reason := superseding(self._plan, deployment):
             await self._append(Held(at=self._now, guard=Guard.SUPERSEDED, reason=reason))
-        elif (sides := regrouping.told_apart(self.analysis, deployment, self._now)) is not None:
+            return
+        if deployment.stage != self.analysis.stage:
+            await self._append(Staged(at=self._now, stage=deployment.stage))
+        if (sides := regrouping.told_apart(self.analysis, deployment, self._now)) is not None:
             await self._append(Regrouped(at=self._now, sides=sides))
 
     @property

@@ -32,6 +32,7 @@ def report(analysis: Analysis) -> Report:
         seconds_to_recovery=analysis.verified.seconds if analysis.verified else None,
         judgements=judge.judgements(analysis.assessment, {query.metric: query.rendered for query in plan.queries}),
         receipt=analysis.acted.receipt if analysis.acted else None,
+        stage=analysis.stage,
         warnings=analysis.warnings + _notes(analysis),
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ruamel.yaml.error import YAMLError
 
-from analyzer.errors import NoRelease, PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.errors import NoRelease, PlatformForbidden, PlatformUnavailable
 from analyzer.model.reading import Absence, Missing, Pods
 from analyzer.model.report import Verdict
 from analyzer.model.target import Confirm, Deployment, Intent, PodSides, Receipt, Revision, Target, at_any_time
@@ -25,8 +25,7 @@ from analyzer.platforms.helm_history import (
 from analyzer.platforms.helm_manifest import digest, same_pods
 from analyzer.platforms.helm_obstacles import Obstacles, Subject, Told
 from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions
-from analyzer.platforms.helm_rollback import HelmRollback
-from analyzer.platforms.helm_rollouts import ReleaseRollouts
+from analyzer.platforms.helm_way_back import HelmWayBack
 from analyzer.platforms.pods import ReleasePods, absent, foreign, health, remaining, sides
 from analyzer.platforms.rights import missing, needed, sentence
 from analyzer.platforms.verdicts import Judged, Verdicts, claim
@@ -52,8 +51,8 @@ class Helm:
         self._release = target.name
         self._settings = settings or HelmSettings()
         self.program = HelmProgram(target, self._settings)
-        self._way_back = HelmRollback(self.program)
         self._cluster = cluster
+        self._way_back = HelmWayBack(self.program, cluster, self.namespace)
         self._manifests: dict[_Key, str] = {}  # of the current and the wanted revision; a manifest never changes
         self._looker: Obstacles | None = None
         self._workloads: tuple[tuple[Workload, ...], tuple[Workload, ...]] | None = None
@@ -232,9 +231,7 @@ class Helm:
 
     async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
         """Abort its Rollouts, roll back to the intent's revision, look whether Helm has just that; see the port."""
-        first = await self._abort_first(intent, confirm)
-        receipt = await self._way_back.take_back(intent, confirm)
-        return receipt.model_copy(update={"detail": "; ".join([*first, receipt.detail])})
+        return await self._way_back.take_back(intent, confirm)
 
     async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
         """What became of a rollback that was begun by a process that is no more; see the port.
@@ -242,37 +239,7 @@ class Helm:
         Raises:
             PlatformError: helm cannot be asked; PlatformUnavailable when asking again may help.
         """
-        receipt = await self._way_back.settle(intent, confirm)
-        if receipt is None and intent.to_revision is not None and await self._is_half_done(intent):
-            return await self.take_back(intent, confirm)
-        return receipt
-
-    async def _abort_first(self, intent: Intent, confirm: Confirm) -> Sequence[str]:
-        """What was done to Rollouts before helm's part, in sentences; nothing of it stops that part."""
-        try:
-            rollouts = await self._rollouts(intent)
-            return await rollouts.abort(intent, confirm) if rollouts else ()
-        except (PlatformError, YAMLError) as error:
-            why = " ".join(str(error).split())
-            return (f"whether a Rollout of the release is on its way could not be looked at: {why}",)
-
-    async def _is_half_done(self, intent: Intent) -> bool:
-        """Whether the act has aborted a Rollout, and helm's part of it has not begun."""
-        try:
-            rollouts = await self._rollouts(intent)
-            return rollouts is not None and await rollouts.any_aborted()
-        except PlatformUnavailable:
-            raise
-        except (PlatformError, YAMLError):
-            return False
-
-    async def _rollouts(self, intent: Intent) -> ReleaseRollouts | None:
-        if self._cluster is None:
-            return None
-        number = intent.from_revision.number
-        kept = next((text for (revision, _), text in self._manifests.items() if str(revision) == number), None)
-        manifest = await self.program.manifest(int(number)) if kept is None else kept
-        return await asyncio.to_thread(ReleaseRollouts.of, self._cluster, manifest, await self.namespace())
+        return await self._way_back.settle(intent, confirm)
 
     async def _manifest(self, entry: Entry) -> str:
         if (kept := self._manifests.get(_key(entry))) is not None:

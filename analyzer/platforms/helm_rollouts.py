@@ -4,11 +4,13 @@ An abort moves traffic at once, where helm's way back runs hooks first and then 
 and helm's rollback clears the phase Degraded that an abort leaves.
 """
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyzer.concurrency import together
-from analyzer.errors import PlatformConflict, PlatformError
+from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.helm_manifest import objects
@@ -19,6 +21,8 @@ from analyzer.platforms.workloads import covers, observed
 
 ATTEMPTS = 5
 """Writes, if the controller writes at the same time."""
+PAUSE = 1.0
+"""Seconds between two looks."""
 _GROUP = "argoproj.io"
 
 
@@ -58,6 +62,27 @@ class ReleaseRollouts:
         """
         found = await together(*(self.cluster.get(self._where(each)) for each in self.written))
         return any(live is not None and State(live, ()).is_aborted for live in found)
+
+    async def unhealthy(self, timeout: float) -> Sequence[str]:
+        """A sentence for each that is not Healthy in this revision or another within so many seconds."""
+        told = await together(*(self._unhealthy(each, time.monotonic() + timeout) for each in self.written))
+        return [sentence for sentence in told if sentence]
+
+    async def _unhealthy(self, written: Object, give_up: float) -> str:
+        state = ""
+        while True:
+            try:
+                live = await self.cluster.get(self._where(written))
+                if live is None or (observed(live) and State(live, ()).phase == "Healthy"):
+                    return ""  # one that is not there is not the other revision's
+                state = f"{State(live, ()).phase} {State(live, ()).message}".strip()
+            except PlatformUnavailable as error:
+                state = str(error)
+            except PlatformError as error:
+                return f"how Rollout {_name(written)} fares could not be looked at: {error}"
+            if time.monotonic() >= give_up:
+                return f"Rollout {_name(written)} is not Healthy after that: {state}"
+            await asyncio.sleep(PAUSE)
 
     async def _abort(self, written: Object, intent: Intent, confirm: Confirm) -> str:
         where, name = self._where(written), _name(written)

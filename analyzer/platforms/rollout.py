@@ -76,6 +76,7 @@ class Rollout:
             no_way_back=no_way_back,
             history=tuple(state.revision(each.hash) for each in state.generations),
             taken_back=self._taken_back(state),
+            stage=state.stage,
             labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},
             pods=sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace),
             no_pods=f"the controller of Argo Rollouts has made no pods of {self._target} yet",

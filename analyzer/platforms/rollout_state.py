@@ -6,7 +6,7 @@ The facts about its status are in the API types of Argo Rollouts (`argoproj.io/v
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analyzer.model.target import Revision
+from analyzer.model.target import Revision, Stage
 from analyzer.platforms.cluster import Object, selector
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.workloads import owned
@@ -77,6 +77,26 @@ class State:
         """Whether traffic is switched, and not moved with the pods: then pods of the canary may outlive an abort."""
         strategy = mapping(self.live, "spec", "strategy")
         return "blueGreen" in strategy or bool(mapping(strategy, "canary").get("trafficRouting"))
+
+    @property
+    def stage(self) -> Stage | None:
+        """How far the newest revision has come; None when it is not on its way."""
+        if not self.is_in_flight:
+            return None
+        steps = mapping(self.live, "spec", "strategy", "canary").get("steps") or []
+        index = mapping(self.live, "status").get("currentStepIndex")
+        return Stage(
+            step=index + 1 if isinstance(index, int) and index < len(steps) else None,
+            steps=len(steps),
+            canary=self._share("canary"),
+            stable=self._share("stable"),
+        )
+
+    def _share(self, side: str) -> float | None:
+        """Of traffic; only a router has one."""
+        weight = mapping(self.live, "status", "canary", "weights", side).get("weight")
+        most = mapping(self.live, "spec", "strategy", "canary", "trafficRouting").get("maxTrafficWeight") or 100
+        return weight / most if isinstance(weight, int) else None
 
     @property
     def abort_is_seen(self) -> bool:

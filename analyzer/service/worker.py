@@ -15,7 +15,18 @@ from analyzer.engine.resumption import restored
 from analyzer.engine.runner import Runner
 from analyzer.engine.summary import report
 from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable, SourceUnavailable, StoreError, StoreUnavailable
-from analyzer.model.event import Command, Commanded, Ended, Event, HistoryRead, Planned, Regrouped, Troubled, WindowRead
+from analyzer.model.event import (
+    Command,
+    Commanded,
+    Ended,
+    Event,
+    HistoryRead,
+    Planned,
+    Regrouped,
+    Staged,
+    Troubled,
+    WindowRead,
+)
 from analyzer.model.plan import Plan
 from analyzer.model.report import Report, Verdict
 from analyzer.model.target import Intent
@@ -36,7 +47,7 @@ LONGEST_PAUSE = 15.0
 """Seconds between two tries."""
 TRIES = 3
 """How often an analysis goes on after an error that nobody foresaw."""
-_SMALL = (HistoryRead, WindowRead, Regrouped, Troubled)
+_SMALL = (HistoryRead, WindowRead, Regrouped, Staged, Troubled)
 """Events after which the list of analyses says what it said before."""
 
 

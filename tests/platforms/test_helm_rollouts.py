@@ -1,6 +1,7 @@
 """A Helm release with a Rollout in it: what is on its way is aborted first, and nothing of that stops helm."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,10 @@ from test_settling import DONE, ROLLBACK, UPGRADED, answer, rollbacks
 
 from analyzer.errors import LeaseLost, PlatformUnavailable
 from analyzer.model.target import Receipt
+from analyzer.platforms import helm_rollouts
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
+from analyzer.platforms.helm_program import HelmProgram
+from analyzer.platforms.helm_rollouts import ReleaseRollouts
 from analyzer.platforms.rollout_note import TAKEN_BACK
 
 T = TypeVar("T")
@@ -70,6 +74,36 @@ def asked(api: FakeApi, fake: FakeHelm, question: Callable[[Helm], Awaitable[T]]
 
 def take_back(api: FakeApi, fake: FakeHelm) -> Receipt:
     return asked(api, fake, lambda helm: helm.take_back(INTENT))
+
+
+@pytest.mark.parametrize("has_rollout", [True, False])
+def test_helm_4_waits_as_helm_3_where_there_is_a_rollout(fake_helm: FakeHelm, *, has_rollout: bool) -> None:
+    """Its own way of waiting cannot read a Rollout, whose observedGeneration is a text."""
+    program = HelmProgram(WEB, HelmSettings(program=str(fake_helm.path)))
+    words = asyncio.run(program.rollback_command(1, has_rollouts=has_rollout))
+    waits = "--wait=legacy" if has_rollout and fake_helm.version == "helm4" else "--wait"
+    assert [word for word in words if word.startswith("--wait")] == [waits]
+
+
+def test_a_rollout_is_waited_for_after_helm(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm_rollouts, "PAUSE", 0.01)
+    a_rollout(api, phase="Progressing", message="more replicas need to be updated")
+    rollouts = ReleaseRollouts.of(api.cluster(), MANIFEST, "shop")
+
+    def ended(timeout: float) -> list[str]:
+        async def asking() -> list[str]:
+            try:
+                return list(await rollouts.unhealthy(timeout))
+            finally:
+                await rollouts.cluster.close()
+
+        return asyncio.run(asking())
+
+    assert ended(0.05) == ["Rollout web is not Healthy after that: Progressing more replicas need to be updated"]
+    timer = threading.Timer(0.2, lambda: a_rollout(api, stable="new", phase="Healthy"))
+    timer.start()
+    assert ended(30) == []
+    timer.join()
 
 
 def aborts(api: FakeApi) -> int:

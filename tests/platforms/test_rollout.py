@@ -175,6 +175,36 @@ class TestLook:
         assert found.pods is not None
         assert (found.pods.baseline, found.pods.past) == ("", "")
 
+    @pytest.mark.parametrize(
+        ("strategy", "status", "told"),
+        [
+            ({}, {}, ""),
+            ({"steps": [{}, {}]}, {"currentStepIndex": 0}, "step 1 of 2"),
+            ({"steps": [{}, {}]}, {"currentStepIndex": 2}, ""),
+            (
+                {"steps": [{}, {}], "trafficRouting": {"nginx": {}}},
+                {"currentStepIndex": 1, "canary": {"weights": {"canary": {"weight": 25}, "stable": {"weight": 75}}}},
+                "step 2 of 2, traffic 25 % canary, 75 % stable",
+            ),
+            (
+                {"trafficRouting": {"maxTrafficWeight": 1000}},
+                {"canary": {"weights": {"canary": {"weight": 25}, "stable": {"weight": 975}}}},
+                "traffic 2.5 % canary, 97.5 % stable",
+            ),
+        ],
+    )
+    def test_how_far_it_has_come(self, api: FakeApi, strategy: Object, status: Object, told: str) -> None:
+        found = a_rollout(api, **status)
+        found["spec"]["strategy"] = {"canary": strategy}
+        api.put(WHERE, found)
+        stage = look(api).stage
+        assert stage is not None
+        assert str(stage) == told
+        assert (stage.steps, stage.canary is None) == (len(strategy.get("steps", ())), "canary" not in status)
+        found["status"]["stableRS"] = NEW
+        api.put(WHERE, found)
+        assert look(api).stage is None
+
     def test_one_that_is_not_there(self, api: FakeApi) -> None:
         with pytest.raises(NoRelease, match="there is no Rollout web in namespace shop"):
             look(api)
