@@ -18,7 +18,7 @@ _PAUSE = 2.0  # seconds between two looks
 
 
 class HelmRollback:
-    """Rolls one release back. `has_rollouts` says that it has Rollouts, which Helm 4's own way of waiting cannot read."""
+    """Rolls one release back. `has_rollouts`: Helm 4's own way of waiting cannot read one of its workloads."""
 
     def __init__(self, helm: HelmProgram, *, has_rollouts: bool = False) -> None:
         self._helm = helm

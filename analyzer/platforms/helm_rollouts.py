@@ -63,9 +63,9 @@ class ReleaseRollouts:
         found = await together(*(self.cluster.get(self._where(each)) for each in self.written))
         return any(live is not None and State(live, ()).is_aborted for live in found)
 
-    async def unhealthy(self, timeout: float) -> Sequence[str]:
+    async def unhealthy(self, within: float) -> Sequence[str]:
         """A sentence for each that is not Healthy in this revision or another within so many seconds."""
-        told = await together(*(self._unhealthy(each, time.monotonic() + timeout) for each in self.written))
+        told = await together(*(self._unhealthy(each, time.monotonic() + within) for each in self.written))
         return [sentence for sentence in told if sentence]
 
     async def _unhealthy(self, written: Object, give_up: float) -> str:
