@@ -17,7 +17,7 @@ from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSet
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
 from analyzer.model.plan import Plan
-from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
+from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, OnPass, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
@@ -184,7 +184,7 @@ async def planned(
     if order.needs_ready_pods:
         rule_set = with_pods(rule_set)
     plan = make_plan(order, rule_set, deployment, source, SystemClock().now())
-    if isinstance(platform, IN_CLUSTER) and plan.acting and needs_way_back(rule_set):
+    if isinstance(platform, IN_CLUSTER) and plan.acting and acts(rule_set):
         await _check_rights(platform, deployment, complain)
     return plan
 
@@ -227,6 +227,11 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
 def needs_way_back(rule_set: RuleSet) -> bool:
     """Whether a verdict may lead to going back."""
     return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
+
+
+def acts(rule_set: RuleSet) -> bool:
+    """Whether a verdict may lead to doing anything."""
+    return needs_way_back(rule_set) or rule_set.spec.on_pass != OnPass.NONE
 
 
 async def _retry(order: AnalysisOrder, platform: Platform) -> float:

@@ -29,7 +29,7 @@ from analyzer.model.event import (
 from analyzer.model.plan import PODS, Plan, SideMatchers
 from analyzer.model.reading import Absence, Cursor, Events, Missing, Pods, Reading, Targets
 from analyzer.model.report import Verdict
-from analyzer.model.target import Stage
+from analyzer.model.target import TAKES_BACK, Stage
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ class Analysis:
     def read_all(self) -> bool:
         """Whether every metric has been read up to the deadline."""
         return all(progress.read_to >= self.deadline_at for progress in self.progress.values())
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the act that was begun goes back to another revision: then the service must recover from it."""
+        return self.intended is not None and self.intended.intent.kind in TAKES_BACK
 
     @property
     def is_watching(self) -> bool:

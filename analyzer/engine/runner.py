@@ -8,7 +8,7 @@ from typing import TypeVar
 from analyzer.concurrency import together
 from analyzer.engine import action, recovery, regrouping, resumption
 from analyzer.engine.analysis import Analysis, advance, begin
-from analyzer.engine.decision import decide, is_over
+from analyzer.engine.decision import decide, is_due, is_over
 from analyzer.engine.guards import superseding
 from analyzer.engine.planning import PODS
 from analyzer.engine.ports import Ports
@@ -30,7 +30,6 @@ from analyzer.model.event import (
 from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import Absence, History, Window
 from analyzer.model.report import Guard, Report
-from analyzer.model.target import ActionKind
 
 T = TypeVar("T")
 
@@ -330,7 +329,7 @@ class Runner:
 
     async def _act_and_verify(self) -> None:
         decided = self.analysis.decided
-        if decided is None or decided.action == ActionKind.NONE or self.analysis.held is not None:
+        if decided is None or not (is_due(self.analysis, self._now) or self.analysis.acted is not None):
             return
         if self.analysis.acted is None:
             async for event in action.carry_out(self._plan, decided, self._ports):

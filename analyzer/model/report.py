@@ -24,7 +24,7 @@ class ActionResult(StrEnum):
     """What came of the action."""
 
     NONE = "none"  # nothing was to be done
-    DONE = "done"  # done, and the service has recovered
+    DONE = "done"  # done, and where something was taken back the service has recovered
     UNVERIFIED = "unverified"  # begun or done, and the recovery has not been seen
     FAILED = "failed"
     HELD = "held"  # a guard held it back

@@ -150,6 +150,10 @@ class ActionKind(StrEnum):
     NONE = "none"
 
 
+TAKES_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.ABORT})
+"""What goes to another revision: after it the service must recover. The others leave the pods as they are going."""
+
+
 class Intent(Model):
     """An act that is about to be done; stored before it, so that a crash cannot do it twice."""
 

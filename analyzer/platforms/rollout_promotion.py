@@ -22,10 +22,12 @@ class Promotion:
     async def go_on(self, state: State, intent: Intent, confirm: Confirm) -> Receipt:
         """Promote it, or wait until it is."""
         self._check(state, intent)
-        if state.is_in_flight and not state.is_promoted_fully:
-            confirm()
-            await self.watch.change_status(state, {"promoteFull": True})
-        untold = await leave_note(self.watch.cluster, self.watch.where, intent)
+        untold = ""
+        if state.is_in_flight:
+            if not state.is_promoted_fully:
+                confirm()
+                await self.watch.change_status(state, {"promoteFull": True})
+            untold = await leave_note(self.watch.cluster, self.watch.where, intent)
 
         async def is_promoted(now: State) -> bool:
             self._check(now, intent)
@@ -36,7 +38,7 @@ class Promotion:
         if not is_done:
             why = f"is being promoted, and revision {number} is not the stable one after {self.watch.timeout:g} s"
             return Receipt(ok=False, detail=f"{self.watch.target} {why}: look at {self.watch.by_hand}")
-        return Receipt(ok=True, detail=f"{self.watch.target} was promoted: revision {number} is the stable one{untold}")
+        return Receipt(ok=True, detail=f"{self.watch.target} is promoted: revision {number} is the stable one{untold}")
 
     def _check(self, state: State, intent: Intent) -> None:
         if state.current != intent.from_revision.digest:

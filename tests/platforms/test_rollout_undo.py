@@ -336,7 +336,7 @@ class TestPromote:
         controller(api)
         receipt = act(api, ActionKind.PROMOTE)
         assert receipt.ok, receipt
-        assert receipt.detail == "rollout/web was promoted: revision 2 is the stable one"
+        assert receipt.detail == "rollout/web is promoted: revision 2 is the stable one"
         found = api.objects[WHERE]
         assert found["status"]["stableRS"] == NEW
         assert TAKEN_BACK not in found["metadata"]["annotations"]
