@@ -240,10 +240,10 @@ async def _retry(order: AnalysisOrder, platform: Platform) -> float:
     Raises:
         PlatformError: it was not cleared; the sentence says why.
     """
-    assert isinstance(platform, Rollout), "only a Rollout is retried"
     if not order.acting or not order.actions_on:
         raise PlatformError(f"{order.target} was not retried: that changes it, and here nothing may be done")
     since = SystemClock().now()
+    assert isinstance(platform, Rollout), "only a Rollout is retried"
     await platform.retry()
     return since
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, Protocol, TypeVar
 
 from analyzer.engine.analysis import advance, begin
@@ -33,6 +33,7 @@ from analyzer.model.target import Intent
 from analyzer.service.assembly import Prepared
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
+from analyzer.service.settings import Actions
 from analyzer.service.telemetry import Telemetry
 from analyzer.store.analyses import Analyses
 from analyzer.store.entry import Decision, DecisionKind, Entry, Summary
@@ -135,7 +136,7 @@ class Worker:
             return
         dry_run = await self._patiently(self._means.brakes.dry_run)
         async with self._means.assembly.prepared(entry, dry_run=dry_run) as prepared:
-            plan = planned(past).plan if past else await self._plan(entry, prepared)
+            plan = planned(past).plan if past else await self._plan(entry, await self._braked(prepared))
             if plan is None:
                 return
             record = SqlRecord(
@@ -177,6 +178,13 @@ class Worker:
                 break
             events += [each.event for each in page]
         return events
+
+    async def _braked(self, prepared: Prepared) -> Prepared:
+        """As the brakes stand: a retry changes its target before there is an act that they could hold."""
+        if not prepared.order.retry:
+            return prepared
+        state = await self._patiently(self._means.brakes.state)
+        return replace(prepared, order=replace(prepared.order, actions_on=state.actions == Actions.ON))
 
     async def _plan(self, entry: Entry, prepared: Prepared) -> Plan | None:
         """The plan; None if the analysis was called off before it was there."""

@@ -16,6 +16,12 @@ from tests.cluster.scenarios.test_scenario_rollout import HELM, STEPS, bring_out
 
 LATE = {"warmup": "15s"}
 """So that a verdict comes after what is done meanwhile."""
+MARKED = {
+    "antiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": {"weight": 1}},
+    "canaryMetadata": {"labels": {"role": "canary"}},
+    "stableMetadata": {"labels": {"role": "stable"}},
+}
+"""The controller writes these into the templates of its ReplicaSets: an undo must take them out again."""
 ROUTER = """\
 apiVersion: v1
 kind: Service
@@ -32,6 +38,11 @@ spec:
   rules:
     - http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop-stable, port: {number: 80}}}}]}
 """
+
+
+def canary(**strategy: object) -> tuple[str, ...]:
+    """Flags of a Rollout."""
+    return "--set", "kind=Rollout", "--set-json", f"strategy={json.dumps({'canary': strategy})}"
 
 
 @pytest.fixture(autouse=True)
@@ -81,15 +92,16 @@ def refused_at(shop: Shop) -> float:
 
 
 def test_what_passes_is_promoted_and_is_what_a_bad_one_after_it_goes_back_to(opened: Opening) -> None:
-    with opened(HELM, *STEPS, plain=True) as shop:
+    steps = canary(steps=[{"setWeight": 50}, {"pause": {}}], **MARKED)
+    with opened(HELM, *steps, plain=True) as shop:
         phase(shop, "Healthy")
-        bring_out(shop, "good-b", *STEPS)
+        bring_out(shop, "good-b", *steps)
         passed = check(shop, rules(shop, "promote", onPass="promote"))
         assert passed.summary == (0, "pass", "promote", "done", None), passed
         assert "rollout/shop is promoted: revision 2 is the stable one" in passed.reason
         phase(shop, "Healthy")
         shop.serves("good-b", "good-b")
-        bring_out(shop, BAD, "--set", "kind=Rollout")  # no steps: it is promoted before anybody looks
+        bring_out(shop, BAD, *canary(**MARKED))  # no steps: it is promoted before anybody looks
         shop.serves(BAD, BAD)
         phase(shop, "Healthy")
         failed = check(shop)
@@ -97,6 +109,8 @@ def test_what_passes_is_promoted_and_is_what_a_bad_one_after_it_goes_back_to(ope
         assert "was undone: what revision 2 was is brought out again" in failed.reason
         shop.serves("good-b", "good-b")
         assert is_promoted(shop)
+        sets = shop.namespace.list("replicasets", f"app.kubernetes.io/instance={RELEASE}")
+        assert len(sets) == 3, "the controller took it for another revision"
 
 
 def test_what_is_promoted_during_the_analysis_is_undone_although_the_service_was_killed(opened: Opening) -> None:
@@ -138,7 +152,7 @@ def test_the_shares_of_a_router_stand_in_the_record(opened: Opening, namespace: 
         "trafficRouting": {"nginx": {"stableIngress": "shop"}},
         "steps": [{"setWeight": 25}, {"pause": {"duration": "5s"}}, {"setWeight": 50}, {"pause": {}}],
     }
-    flags = ("--set", "kind=Rollout", "--set-json", f"strategy={json.dumps({'canary': routed})}")
+    flags = canary(**routed)
     with opened(HELM, *flags, plain=True) as shop:
         phase(shop, "Healthy")
         bring_out(shop, "good-b", *flags)
@@ -149,3 +163,21 @@ def test_the_shares_of_a_router_stand_in_the_record(opened: Opening, namespace: 
         assert checked.report["stage"] == {"step": 4, "steps": 4, "canary": 0.5, "stable": 0.5}, checked
         with shop.running("replay", str(record), "--output=json") as again:
             assert again.result().report == checked.report
+
+
+def test_a_rollback_window_is_told_at_the_start(opened: Opening) -> None:
+    with opened(HELM, *STEPS, plain=True) as shop:
+        phase(shop, "Healthy")
+        bring_out(shop, "good-b", "--set", "kind=Rollout")
+        phase(shop, "Healthy")
+        shop.namespace.kubectl(
+            "patch", "rollout", RELEASE, "--type=merge", '--patch={"spec":{"rollbackWindow":{"revisions":2}}}'
+        )
+        bring_out(shop, "good", *STEPS, "--set", "minReadySeconds=120")  # so that it is on its way for a while
+        shop.namespace.until(lambda: not is_promoted(shop), "a revision on its way")
+        quick = {"warmup": "2s", "minimum": "4s", "deadline": "10s"}
+        checked = check(shop, "--dry-run", rules(shop, "quick", quick))
+        assert "inside spec.rollbackWindow: the controller takes it for a rollback" in checked.warnings, checked
+        assert not is_promoted(shop)
+        change_status(shop, abort=True)
+        shop.namespace.until(lambda: not status(shop).get("abort"), "a controller that clears the abort")
