@@ -78,7 +78,8 @@ class Rollout:
         current = state.revision(state.current, _brought_out(state, group))
         if state.is_in_flight and self._began is None:
             self._began = state.current, state.stable
-        found = way_back(self._target, state, await self._judged(), began=self._began, asked=self._settings.to_revision)
+        judged = () if state.is_in_flight else await self._judged()
+        found = way_back(self._target, state, judged, began=self._began, asked=self._settings.to_revision)
         obstacles, cautions = await self._obstacles(state, namespace)
         return Deployment(
             target=self._target,
