@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analyzer import __version__
@@ -17,7 +17,7 @@ from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSet
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
 from analyzer.model.plan import Plan
-from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
+from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, OnPass, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
@@ -70,6 +70,7 @@ class AnalysisOrder:
     rollback_command: str | None = None
     rollback: RollbackOptions = field(default_factory=RollbackOptions)
     to_revision: int | None = None
+    retry: bool = False
     needs_ready_pods: bool = False
     acting: bool = True
     actions_on: bool = True
@@ -160,6 +161,12 @@ async def with_verdicts(
     return record
 
 
+def recalled(platform: Platform, past: Sequence[Event]) -> None:
+    """Tell a platform what it was when the analysis began, where another process goes on with it."""
+    if isinstance(platform, Rollout) and past and isinstance(past[0], Planned):
+        platform.recall(past[0].plan.deployment)
+
+
 async def planned(
     order: AnalysisOrder, rule_set: RuleSet, platform: Platform, source: Source, complain: Callable[[str], None]
 ) -> Plan:
@@ -171,10 +178,14 @@ async def planned(
     """
     rule_set = _with_sides(rule_set, order)
     deployment = await platform.look()
+    if order.retry and deployment.taken_back:
+        retried_at = await _retry(order, platform)
+        order = replace(order, wanted=replace(order.wanted, since=retried_at))
+        deployment = await platform.look()
     if order.needs_ready_pods:
         rule_set = with_pods(rule_set)
     plan = make_plan(order, rule_set, deployment, source, SystemClock().now())
-    if isinstance(platform, IN_CLUSTER) and plan.acting and needs_way_back(rule_set):
+    if isinstance(platform, IN_CLUSTER) and plan.acting and acts(rule_set):
         await _check_rights(platform, deployment, complain)
     return plan
 
@@ -217,6 +228,25 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
 def needs_way_back(rule_set: RuleSet) -> bool:
     """Whether a verdict may lead to going back."""
     return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
+
+
+def acts(rule_set: RuleSet) -> bool:
+    """Whether a verdict may lead to doing anything."""
+    return needs_way_back(rule_set) or rule_set.spec.on_pass != OnPass.NONE
+
+
+async def _retry(order: AnalysisOrder, platform: Platform) -> float:
+    """Clear the abort of the newest revision; since when it is on its way again, in Unix seconds.
+
+    Raises:
+        PlatformError: it was not cleared; the sentence says why.
+    """
+    if not order.acting or not order.actions_on:
+        raise PlatformError(f"{order.target} was not retried: that changes it, and here nothing may be done")
+    since = SystemClock().now()
+    assert isinstance(platform, Rollout), "only a Rollout is retried"
+    await platform.retry()
+    return since
 
 
 async def _check_rights(

@@ -1,6 +1,7 @@
 """What the composition root adds to an order: rules for pods, rights before anything happens, the context of helm."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from analyzer.composition import (
     _check_rights,
     make_plan,
     needs_way_back,
+    planned,
     with_pods,
 )
 from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.reading import Absence, Missing
 from analyzer.model.ruleset import HealthRule, RuleSet
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
-from analyzer.platforms.cluster import ClusterSettings
+from analyzer.platforms.cluster import Cluster, ClusterSettings
+from analyzer.platforms.rollout import Rollout
 from analyzer.sources.pods import PodSource
 from tests.judge.rules.ruling import rule_set
 
@@ -146,3 +149,47 @@ def test_an_operation_in_progress_says_what_to_do(wanted: Revision | None, words
     with pytest.raises(PlatformError) as refused:
         make_plan(order, rule_set(ERRORS), deployment, PodSource(nobody), 1000)
     assert str(refused.value).endswith(words)
+
+
+class Aborted(Rollout):
+    """A Rollout whose newest revision was aborted, until it is retried."""
+
+    def __init__(self) -> None:
+        super().__init__(WEB.model_copy(update={"kind": PlatformKind.ROLLOUT}), Cluster())
+        self.retries = 0
+
+    async def look(self) -> Deployment:
+        current = Revision(number="2", deployed_at=1000.0)
+        back = "" if self.retries else "revision 2 was aborted already"
+        return DEPLOYMENT.model_copy(update={"current": current, "taken_back": back, "unchanged": True})
+
+    async def retry(self) -> None:
+        self.retries += 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"retry": True}, ""),
+        ({}, "revision 2 was aborted already"),
+        ({"retry": True, "acting": False}, "was not retried: that changes it, and here nothing may be done"),
+        ({"retry": True, "actions_on": False}, "was not retried: that changes it, and here nothing may be done"),
+    ],
+)
+def test_a_retry_clears_the_abort_and_counts_from_then(asked: dict[str, bool], refused: str) -> None:
+    platform = Aborted()
+    target = WEB.model_copy(update={"kind": PlatformKind.ROLLOUT})
+    order = AnalysisOrder(target=target, rules="http", parameters={}, access=None, wanted=Wanted(), **asked)  # type: ignore[arg-type]
+    began = time.time()
+
+    async def plan() -> float:
+        found = await planned(order, rule_set({"health": "pods"}), platform, PodSource(nobody), lambda _: None)
+        return found.upgraded_at
+
+    if refused:
+        with pytest.raises(PlatformError, match=refused):
+            asyncio.run(plan())
+        assert platform.retries == 0
+        return
+    assert began <= asyncio.run(plan()) <= time.time()
+    assert platform.retries == 1

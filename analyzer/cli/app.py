@@ -106,6 +106,12 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
         int | None,
         typer.Option(min=0, help="for helm: how many revisions a rollback leaves", rich_help_panel=flags.PLATFORM),
     ] = None,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry", help="for rollout/NAME: clear the abort of its revision first", rich_help_panel=flags.PLATFORM
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="judge, and say what would be done; never act")] = False,
     record: flags.Record = None,
     output: Annotated[
@@ -187,6 +193,7 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             output=output,
             output_file=output_file,
             server=Server(server, token_file, connection, attach, key, on_interrupt, server_patience),
+            retry=retry,
         )
     )
 

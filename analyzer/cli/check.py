@@ -62,6 +62,7 @@ class Options:
     output: Output | None
     output_file: Path | None
     server: Server = HERE
+    retry: bool = False
 
 
 def run(options: Options) -> int:
@@ -170,6 +171,7 @@ def read_order(options: Options) -> AnalysisOrder:
             force_conflicts=options.force_conflicts,
         ),
         to_revision=options.to_revision,
+        retry=options.retry,
         acting=not options.dry_run,
         actions_on=_actions_on(),
         record=options.record,
@@ -188,6 +190,10 @@ def _target(options: Options) -> Target:
             raise UsageError(f"{options.target} needs --rollback-command '…', or --dry-run to look without acting")
     elif options.rollback_command is not None:
         raise UsageError(f"--rollback-command is for command/NAME; {options.target} has a way back of its own")
+    if options.retry and target.kind != PlatformKind.ROLLOUT:
+        raise UsageError(f"--retry is for rollout/NAME; {options.target} has no abort to clear")
+    if options.retry and options.dry_run:
+        raise UsageError("--retry clears an abort, and --dry-run changes nothing: leave out one of the two")
     return target
 
 

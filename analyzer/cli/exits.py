@@ -26,12 +26,14 @@ SIGNALS = {"SIGINT": Exit.INTERRUPTED, "SIGTERM": Exit.TERMINATED}
 def exit_code(report: "Report") -> Exit:
     """The exit code of a finished analysis, its signals aside."""
     from analyzer.model.report import ActionResult, Verdict
+    from analyzer.model.target import TAKES_BACK
 
     match report.verdict:
         case Verdict.PASS:
             return Exit.PASS
         case Verdict.FAIL:
-            taken_back = report.action.result in {ActionResult.DONE, ActionResult.UNVERIFIED}
+            done = report.action.result in {ActionResult.DONE, ActionResult.UNVERIFIED}
+            taken_back = done and report.action.kind in TAKES_BACK
             return Exit.TAKEN_BACK if taken_back else Exit.NOT_TAKEN_BACK
         case Verdict.ERROR:
             return Exit.ERROR

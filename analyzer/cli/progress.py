@@ -19,6 +19,7 @@ from analyzer.model.event import (
     HistoryRead,
     Intended,
     Planned,
+    Staged,
     Troubled,
     Verified,
 )
@@ -59,7 +60,7 @@ class Lines:
                 yield judgement_line(judgement)
             self._standings[judgement.rule] = judgement.standing
 
-    def _of_event(self, report: Report, event: Event) -> Iterator[str]:  # noqa: C901 -- one case for each kind of event
+    def _of_event(self, report: Report, event: Event) -> Iterator[str]:  # noqa: C901, PLR0912 -- one case for each kind of event
         match event:
             case Planned():
                 until = show_duration(event.plan.rule_set.spec.schedule.deadline)
@@ -75,6 +76,8 @@ class Lines:
             case Extended():
                 until = show_duration(event.deadline_at - report.upgraded_at)
                 yield f"nothing shown yet: going on until {until} after the upgrade"
+            case Staged(stage=stage) if stage is not None and str(stage):
+                yield f"brought out: {stage}"
             case Decided():
                 yield f"{event.verdict.value.upper()}: {event.reason}"
             case Held():

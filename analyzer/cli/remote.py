@@ -102,6 +102,7 @@ _NEW = {
     "revision": ("--revision", "is for a new analysis"),
     "previous": ("--previous", "is for a new analysis"),
     "to_revision": ("--to-revision", "is for a new analysis"),
+    "retry": ("--retry", "is for a new analysis"),
     "dry_run": ("--dry-run", "is for a new analysis"),
 }
 _FROM_ENVIRONMENT = {
@@ -149,6 +150,7 @@ def _order(options: check.Options, server: Server) -> Order:
         "revision": options.revision,
         "previous": options.previous,
         "to_revision": options.to_revision,
+        "retry": options.retry or None,  # a server of an earlier version does not know it
         "dry_run": options.dry_run,
         **_rules(options.rules),
     }

@@ -9,7 +9,7 @@ from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable
 from analyzer.model.event import Acted, Decided, Held, Intended
 from analyzer.model.plan import Plan
 from analyzer.model.report import Guard
-from analyzer.model.target import Deployment, Intent, Receipt
+from analyzer.model.target import TAKES_BACK, Deployment, Intent, Receipt
 
 PATIENCE = 120.0
 """Seconds that a platform which cannot be reached is waited for before it counts as unknown: an API server that is
@@ -29,7 +29,7 @@ async def carry_out(plan: Plan, decided: Decided, ports: Ports) -> AsyncIterator
         reason = f"nothing was done, for the platform could not be asked what is deployed now: {deployment}"
         yield Held(at=ports.clock.now(), guard=Guard.UNKNOWN, reason=reason)
         return
-    held = hold(plan, deployment, ports.clock.now(), actions_on=ports.actions_on)
+    held = hold(plan, deployment, ports.clock.now(), decided.action, actions_on=ports.actions_on)
     if held is not None:
         yield held
         return
@@ -38,7 +38,7 @@ async def carry_out(plan: Plan, decided: Decided, ports: Ports) -> AsyncIterator
         analysis=plan.id,
         target=plan.deployment.target,
         from_revision=deployment.current,
-        to_revision=deployment.wanted,
+        to_revision=deployment.wanted if decided.action in TAKES_BACK else None,
         reason=decided.reason,
     )
     if withheld := await ports.permission.withheld(intent):

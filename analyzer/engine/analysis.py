@@ -21,6 +21,7 @@ from analyzer.model.event import (
     Intended,
     Planned,
     Regrouped,
+    Staged,
     Troubled,
     Verified,
     WindowRead,
@@ -28,6 +29,7 @@ from analyzer.model.event import (
 from analyzer.model.plan import PODS, Plan, SideMatchers
 from analyzer.model.reading import Absence, Cursor, Events, Missing, Pods, Reading, Targets
 from analyzer.model.report import Verdict
+from analyzer.model.target import TAKES_BACK, Stage
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Analysis:
     deadline_at: float
     as_of: float
     sides: SideMatchers | None = None  # the newest, where the pods of the sides have changed since the plan
+    stage: Stage | None = None  # how far the canary is brought out, at the newest look
     serving_since: float | None = None  # start of the first window in which the canary had data
     platform_trouble: Troubled | None = None
     extended: bool = False
@@ -81,6 +84,11 @@ class Analysis:
         return all(progress.read_to >= self.deadline_at for progress in self.progress.values())
 
     @property
+    def takes_back(self) -> bool:
+        """Whether the act that was begun goes back to another revision: then the service must recover from it."""
+        return self.intended is not None and self.intended.intent.kind in TAKES_BACK
+
+    @property
     def is_watching(self) -> bool:
         """Whether a pass stands and the rule set keeps looking."""
         return self.decided is not None and self.decided.verdict == Verdict.PASS and self.intended is None
@@ -95,6 +103,7 @@ def begin(planned: Planned) -> Analysis:
         assessment=judge.start(plan),
         progress={query.metric: Progress(read_to=plan.upgraded_at) for query in plan.queries},
         deadline_at=plan.upgraded_at + schedule.deadline,
+        stage=plan.deployment.stage,
         as_of=planned.at,
         warnings=plan.notes,
     )
@@ -114,6 +123,8 @@ def advance(analysis: Analysis, event: Event) -> Analysis:  # noqa: C901, PLR091
             return _learn(analysis, event)
         case Regrouped():
             return replace(analysis, sides=event.sides)
+        case Staged():
+            return replace(analysis, stage=event.stage)
         case Troubled():
             return _note_trouble(analysis, event)
         case Commanded():

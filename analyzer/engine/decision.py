@@ -6,7 +6,7 @@ from analyzer.judge.assessment import Assessment
 from analyzer.model.event import Command, Decided, Extended
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Verdict
-from analyzer.model.ruleset import OnFail, OnInconclusive
+from analyzer.model.ruleset import OnFail, OnInconclusive, OnPass
 from analyzer.model.target import ActionKind
 from analyzer.model.units import show_duration
 
@@ -54,7 +54,7 @@ def decide(  # noqa: C901, PLR0911 -- one return for each reason to decide, in t
     # What was seen may be enough, and yet be old: who has fallen silent may have turned bad since.
     is_heard = not any(progress.fell_silent for progress in analysis.progress.values())
     if standing == Standing.PASS and is_heard and read_to >= analysis.plan.upgraded_at + schedule.minimum:
-        return _passed(now, judge.reason_to_pass(analysis.assessment))
+        return _passed(analysis, now, judge.reason_to_pass(analysis.assessment))
     if now >= analysis.deadline_at and (analysis.read_all or _is_out_of_patience(analysis, now)):
         return _not_ready(analysis, now) or _at_deadline(analysis, now)
     return None
@@ -68,7 +68,7 @@ def _by_hand(analysis: Analysis, now: float) -> Decided | None:
     said = f"by {commanded.by}: {commanded.why}"
     match commanded.command:
         case Command.APPROVE:
-            return _passed(now, f"approved {said}")
+            return _passed(analysis, now, f"approved {said}")
         case Command.REJECT:
             return Decided(at=now, verdict=Verdict.FAIL, reason=f"rejected {said}", action=_on_fail(analysis))
         case Command.ROLLBACK:
@@ -87,7 +87,8 @@ def _known_beforehand(analysis: Analysis, now: float) -> Decided | None:
         reason = f"revision {current.number} was not brought out whole: {current.description or current.status}"
         return Decided(at=now, verdict=Verdict.FAIL, reason=reason, action=_on_fail(analysis))
     if deployment.unchanged:
-        return _passed(now, "nothing to compare: the upgrade changes no pod template")
+        reason = "nothing to compare: the upgrade changes no pod template"
+        return Decided(at=now, verdict=Verdict.PASS, reason=reason, action=ActionKind.NONE)
     return None
 
 
@@ -100,8 +101,10 @@ def _is_out_of_patience(analysis: Analysis, now: float) -> bool:
     return now >= max(analysis.deadline_at + 2 * interval, analysis.plan.started_at + 4 * interval)
 
 
-def _passed(now: float, reason: str) -> Decided:
-    return Decided(at=now, verdict=Verdict.PASS, reason=reason, action=ActionKind.NONE)
+def _passed(analysis: Analysis, now: float, reason: str) -> Decided:
+    promotes = analysis.plan.rule_set.spec.on_pass == OnPass.PROMOTE
+    action = ActionKind.PROMOTE if promotes else ActionKind.NONE
+    return Decided(at=now, verdict=Verdict.PASS, reason=reason, action=action)
 
 
 def _failed(analysis: Analysis, assessment: Assessment, now: float) -> Decided:
@@ -123,7 +126,7 @@ def _at_deadline(analysis: Analysis, now: float) -> Decided | Extended:
         reason = f"could not analyse: nothing was read within {after}: {trouble.detail}"
         return Decided(at=now, verdict=Verdict.ERROR, reason=reason, action=ActionKind.NONE)
     if judge.passes_at_deadline(analysis.assessment):
-        return _passed(now, judge.reason_to_pass(analysis.assessment))
+        return _passed(analysis, now, judge.reason_to_pass(analysis.assessment))
     reason = f"neither better nor worse was shown within {after}: {judge.reason_undecided(analysis.assessment)}"
     troubles = [progress.trouble.detail for progress in analysis.progress.values() if progress.trouble]
     if troubles:
@@ -135,14 +138,37 @@ def _at_deadline(analysis: Analysis, now: float) -> Decided | Extended:
         case OnInconclusive.ROLLBACK:
             return undecided.model_copy(update={"action": ActionKind.ROLLBACK})
         case OnInconclusive.PASS if judge.has_data(analysis.assessment):
-            return _passed(now, f"{reason}; the rule set says to pass then (onInconclusive: pass)")
+            return _passed(analysis, now, f"{reason}; the rule set says to pass then (onInconclusive: pass)")
     return undecided
 
 
 def _is_called_off(analysis: Analysis) -> bool:
     """Whether nothing more is to be watched or verified, for a person says so. An act is never cut in half."""
-    calls_off = analysis.commanded is not None and analysis.commanded.command in {Command.CANCEL, Command.APPROVE}
+    commanded = analysis.commanded
+    calls_off = commanded is not None and (
+        commanded.command == Command.CANCEL or (commanded.command == Command.APPROVE and not _promotes(analysis))
+    )
     return calls_off and (analysis.intended is None or analysis.acted is not None)
+
+
+def _promotes(analysis: Analysis) -> bool:
+    """Whether a promotion is what was decided, and is still to be done."""
+    decided = analysis.decided
+    promotes = decided is not None and decided.action == ActionKind.PROMOTE and analysis.plan.acting
+    return promotes and analysis.acted is None
+
+
+def _watched_until(analysis: Analysis) -> float:
+    return (analysis.passed_at or 0.0) + analysis.plan.rule_set.spec.schedule.watch_after_pass
+
+
+def is_due(analysis: Analysis, now: float) -> bool:
+    """Whether what was decided is to be done now: a promotion once the watch is over, or a person has approved it."""
+    decided = analysis.decided
+    if decided is None or decided.action == ActionKind.NONE or analysis.held is not None or _is_called_off(analysis):
+        return False
+    approved = analysis.commanded is not None and analysis.commanded.command == Command.APPROVE
+    return decided.action != ActionKind.PROMOTE or approved or now >= _watched_until(analysis)
 
 
 def is_over(analysis: Analysis, now: float) -> bool:
@@ -152,10 +178,9 @@ def is_over(analysis: Analysis, now: float) -> bool:
     if analysis.held is not None or _is_called_off(analysis):
         return True
     if analysis.acted is not None:
-        return analysis.verified is not None
-    if analysis.decided.action != ActionKind.NONE:
+        return analysis.verified is not None or not analysis.takes_back
+    if analysis.decided.verdict != Verdict.PASS and analysis.decided.action != ActionKind.NONE:
         return not analysis.plan.acting  # in a dry run the verdict is the end, otherwise the act is still to come
     if analysis.passed_at is None or analysis.plan.deployment.unchanged:
         return True
-    watch_until = analysis.passed_at + analysis.plan.rule_set.spec.schedule.watch_after_pass
-    return now >= watch_until
+    return now >= _watched_until(analysis) and not _promotes(analysis)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from analyzer.model.event import Held
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.plan import Plan
-from analyzer.model.ruleset import OnFail, OnInconclusive
-from analyzer.model.target import Deployment, PlatformKind
+from analyzer.model.ruleset import OnFail, OnInconclusive, OnPass
+from analyzer.model.target import TAKES_BACK, ActionKind, Deployment, PlatformKind
 
 
 def superseding(plan: Plan, now: Deployment) -> str:
@@ -20,28 +20,28 @@ def superseding(plan: Plan, now: Deployment) -> str:
     return now.taken_back
 
 
-def hold(plan: Plan, now: Deployment, at: float, *, actions_on: bool) -> Held | None:
-    """The first guard that speaks against acting on this plan, or None. `now` is what the platform says now."""
+def hold(plan: Plan, now: Deployment, at: float, kind: ActionKind, *, actions_on: bool) -> Held | None:
+    """The first guard that speaks against this act, or None. `now` is what the platform says now."""
     if not actions_on:
         return Held(at=at, guard=Guard.STOPPED, reason="actions are switched off (CANARY_ACTIONS=off)")
-    first = next(_obstacles(plan, now), None)
+    first = next(_obstacles(plan, now, kind), None)
     return Held(at=at, guard=first.guard, reason=first.reason) if first else None
 
 
-def _obstacles(plan: Plan, now: Deployment) -> Iterator[Obstacle]:
+def _obstacles(plan: Plan, now: Deployment, kind: ActionKind) -> Iterator[Obstacle]:
     target, analysed = plan.deployment.target, plan.deployment.current
     if reason := superseding(plan, now):
         yield Obstacle(guard=Guard.SUPERSEDED, reason=reason)
     if now.current.digest != analysed.digest:
         reason = f"the manifest of {target} revision {analysed.number} is not the one that was analysed"
         yield Obstacle(guard=Guard.CHANGED, reason=reason)
-    if now.is_way_back:
+    if now.is_way_back and kind in TAKES_BACK:
         reason = f"revision {analysed.number} is itself a rollback, and a rollback is never rolled back"
         yield Obstacle(guard=Guard.ONCE, reason=reason)
     if now.claimed_by not in {"", plan.id}:
         reason = f"analysis {now.claimed_by} has begun to take revision {analysed.number} back, and it is done once"
         yield Obstacle(guard=Guard.ONCE, reason=reason)
-    if now.wanted is None:
+    if now.wanted is None and kind in TAKES_BACK:
         yield Obstacle(guard=Guard.NO_WAY_BACK, reason=now.no_way_back or "there is no revision to go back to")
     yield from now.obstacles
 
@@ -57,14 +57,22 @@ def foreseen(plan: Plan) -> tuple[str, ...]:
 
 def preflight(plan: Plan, *, needs_way_back: bool) -> str:
     """Why the way back that the rule set wants is impossible already now, or empty."""
-    deployment = plan.deployment
+    deployment, spec = plan.deployment, plan.rule_set.spec
+    is_rollout = deployment.target.kind == PlatformKind.ROLLOUT
+    if plan.acting and spec.on_pass == OnPass.PROMOTE and not is_rollout:
+        return f"spec.onPass: promote is not possible for {deployment.target}: write none"
     if not plan.acting or not needs_way_back or deployment.unchanged:
         return ""
-    able = [OnFail.ROLLBACK, *([OnFail.ABORT] if deployment.target.kind == PlatformKind.ROLLOUT else []), OnFail.NONE]
-    if plan.rule_set.spec.on_fail not in able:
+    able = [OnFail.ROLLBACK, *([OnFail.ABORT, OnFail.PAUSE] if is_rollout else []), OnFail.NONE]
+    if spec.on_fail not in able:
         return (
-            f"spec.onFail: {plan.rule_set.spec.on_fail.value} is not possible for {deployment.target}: "
+            f"spec.onFail: {spec.on_fail.value} is not possible for {deployment.target}: "
             f"write {' or '.join(each.value for each in able)}, or look without acting by --dry-run"
+        )
+    if spec.on_fail == OnFail.PAUSE and deployment.stage is None:
+        return (
+            f"spec.onFail: pause would hold nothing, for no revision of {deployment.target} is on its way: "
+            "write rollback or none, or look without acting by --dry-run"
         )
     if deployment.wanted is None and not deployment.is_way_back:
         why = deployment.no_way_back or "there is no revision to go back to"

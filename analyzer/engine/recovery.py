@@ -17,13 +17,13 @@ def patience(analysis: Analysis) -> float:
 
 
 def verify(analysis: Analysis, now: float) -> Verified | None:
-    """Whether the service has recovered; None while that is still open.
+    """Whether the service has recovered; None while that is still open, and where nothing was taken back.
 
     Every metric of a rule that failed must have been read after the act and be no worse than tolerated, or have no
     canary left to read.
     """
     acted = analysis.acted
-    if acted is None or analysis.verified is not None:
+    if acted is None or analysis.verified is not None or not analysis.takes_back:
         return None
     if not acted.receipt.ok:
         return Verified(at=now, recovered=False, reason=acted.receipt.detail)

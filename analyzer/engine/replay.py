@@ -18,6 +18,7 @@ from analyzer.model.event import (
     HistoryRead,
     Intended,
     Planned,
+    Staged,
     Troubled,
     Verified,
     WindowRead,
@@ -115,7 +116,7 @@ class _Heard:
             case Troubled():
                 for name in self._names.get(event.metric, ()):
                     yield event.model_copy(update={"metric": name})
-            case Ended():
+            case Staged() | Ended():
                 yield event
 
 

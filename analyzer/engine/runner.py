@@ -8,7 +8,7 @@ from typing import TypeVar
 from analyzer.concurrency import together
 from analyzer.engine import action, recovery, regrouping, resumption
 from analyzer.engine.analysis import Analysis, advance, begin
-from analyzer.engine.decision import decide, is_over
+from analyzer.engine.decision import decide, is_due, is_over
 from analyzer.engine.guards import superseding
 from analyzer.engine.planning import PODS
 from analyzer.engine.ports import Ports
@@ -23,13 +23,13 @@ from analyzer.model.event import (
     HistoryRead,
     Planned,
     Regrouped,
+    Staged,
     Troubled,
     WindowRead,
 )
 from analyzer.model.plan import Plan, Query
 from analyzer.model.reading import Absence, History, Window
 from analyzer.model.report import Guard, Report
-from analyzer.model.target import ActionKind
 
 T = TypeVar("T")
 
@@ -317,7 +317,10 @@ class Runner:
             return
         if reason := superseding(self._plan, deployment):
             await self._append(Held(at=self._now, guard=Guard.SUPERSEDED, reason=reason))
-        elif (sides := regrouping.told_apart(self.analysis, deployment, self._now)) is not None:
+            return
+        if deployment.stage != self.analysis.stage:
+            await self._append(Staged(at=self._now, stage=deployment.stage))
+        if (sides := regrouping.told_apart(self.analysis, deployment, self._now)) is not None:
             await self._append(Regrouped(at=self._now, sides=sides))
 
     @property
@@ -326,7 +329,7 @@ class Runner:
 
     async def _act_and_verify(self) -> None:
         decided = self.analysis.decided
-        if decided is None or decided.action == ActionKind.NONE or self.analysis.held is not None:
+        if decided is None or not (is_due(self.analysis, self._now) or self.analysis.acted is not None):
             return
         if self.analysis.acted is None:
             async for event in action.carry_out(self._plan, decided, self._ports):

@@ -5,8 +5,15 @@ from analyzer.engine.guards import foreseen
 from analyzer.judge import assessment as judge
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Action, ActionResult, Report, Verdict
-from analyzer.model.target import ActionKind, Intent
+from analyzer.model.target import TAKES_BACK, ActionKind, Intent
 from analyzer.model.units import show_duration
+
+_DONE = {
+    ActionKind.ROLLBACK: "taken back",
+    ActionKind.ABORT: "taken back",
+    ActionKind.PAUSE: "paused",
+    ActionKind.PROMOTE: "promoted",
+}
 
 
 def report(analysis: Analysis) -> Report:
@@ -32,6 +39,7 @@ def report(analysis: Analysis) -> Report:
         seconds_to_recovery=analysis.verified.seconds if analysis.verified else None,
         judgements=judge.judgements(analysis.assessment, {query.metric: query.rendered for query in plan.queries}),
         receipt=analysis.acted.receipt if analysis.acted else None,
+        stage=analysis.stage,
         warnings=analysis.warnings + _notes(analysis),
     )
 
@@ -55,7 +63,7 @@ def _action(analysis: Analysis) -> Action:
         return Action(kind=decided.action, result=ActionResult.UNVERIFIED if begun else ActionResult.NONE)
     if not analysis.acted.receipt.ok:
         return Action(kind=decided.action, result=ActionResult.FAILED)
-    recovered = analysis.verified is not None and analysis.verified.recovered
+    recovered = (analysis.verified is not None and analysis.verified.recovered) or not analysis.takes_back
     return Action(kind=decided.action, result=ActionResult.DONE if recovered else ActionResult.UNVERIFIED)
 
 
@@ -66,7 +74,9 @@ def _reason(analysis: Analysis) -> str:
     parts = [decided.reason]
     if analysis.held is not None and analysis.held.reason not in decided.reason:
         parts.append(
-            f"not taken back: {analysis.held.reason}" if decided.action != ActionKind.NONE else analysis.held.reason
+            f"not {_DONE[decided.action]}: {analysis.held.reason}"
+            if decided.action != ActionKind.NONE
+            else analysis.held.reason
         )
     if analysis.acted is None and analysis.intended is not None:
         parts.append(f"{_intended(analysis.intended.intent)} was begun, and what came of it is not recorded")
@@ -75,7 +85,7 @@ def _reason(analysis: Analysis) -> str:
         if analysis.verified is not None and analysis.acted.receipt.ok:
             parts.append(analysis.verified.reason)
     elif decided.action != ActionKind.NONE and not analysis.plan.acting:
-        wanted = analysis.plan.deployment.wanted
+        wanted = analysis.plan.deployment.wanted if decided.action in TAKES_BACK else None
         parts.append(f"dry run: would {decided.action.value}" + (f" to revision {wanted.number}" if wanted else ""))
     if (
         analysis.ended is not None

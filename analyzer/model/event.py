@@ -9,7 +9,7 @@ from analyzer.model.base import Model, Moment
 from analyzer.model.plan import Plan, SideMatchers
 from analyzer.model.reading import Absence, Cursor, History, Reading
 from analyzer.model.report import Guard, Verdict
-from analyzer.model.target import ActionKind, Intent, Receipt
+from analyzer.model.target import ActionKind, Intent, Receipt, Stage
 
 
 class _Event(Model):
@@ -43,6 +43,13 @@ class Regrouped(_Event):
 
     type: Literal["regrouped"] = "regrouped"
     sides: SideMatchers
+
+
+class Staged(_Event):
+    """The revision is brought out further, or less far, than before; None when it is not on its way any more."""
+
+    type: Literal["staged"] = "staged"
+    stage: Stage | None
 
 
 class Troubled(_Event):
@@ -138,6 +145,7 @@ Event = Annotated[
     | HistoryRead
     | WindowRead
     | Regrouped
+    | Staged
     | Troubled
     | Extended
     | Commanded

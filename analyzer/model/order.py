@@ -12,8 +12,9 @@ class Order(Model):
     """One analysis, as it is ordered. The fields are those of `canary check`'s flags, where they fit a service.
 
     `rule_set` is the whole text of a rule set (YAML or JSON); otherwise `rules` names one that the service has.
-    `prometheus` names one of the service's connections: an order names no host. `since` is in Unix seconds; None: what
-    the platform says. A target `command/NAME` is one that the service's settings have.
+    `prometheus` names one of the service's connections: an order names no host. `since` is in Unix seconds; None:
+    what the platform says. `retry` clears the abort of a Rollout's newest revision first. A target `command/NAME` is
+    one that the service's settings have.
     """
 
     target: str = Field(min_length=3, max_length=300, pattern=r"^[a-z-]+/.+$", examples=["helm/web"])
@@ -28,6 +29,7 @@ class Order(Model):
     revision: str | None = Field(default=None, max_length=200)
     previous: str | None = Field(default=None, max_length=200)
     to_revision: int | None = Field(default=None, ge=1)
+    retry: bool = False
     pods: bool = False
     dry_run: bool = False
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from analyzer.model.base import Model
 from analyzer.model.guard import Guard
 from analyzer.model.judgement import Judgement
-from analyzer.model.target import ActionKind, Receipt, Revision, Target
+from analyzer.model.target import ActionKind, Receipt, Revision, Stage, Target
 
 __all__ = ["Action", "ActionResult", "Guard", "Report", "Verdict"]
 
@@ -24,7 +24,7 @@ class ActionResult(StrEnum):
     """What came of the action."""
 
     NONE = "none"  # nothing was to be done
-    DONE = "done"  # done, and the service has recovered
+    DONE = "done"  # done, and where something was taken back the service has recovered
     UNVERIFIED = "unverified"  # begun or done, and the recovery has not been seen
     FAILED = "failed"
     HELD = "held"  # a guard held it back
@@ -60,4 +60,5 @@ class Report(Model):
     seconds_to_recovery: float | None = None  # from the first window with bad events of a failing rule
     judgements: tuple[Judgement, ...] = ()
     receipt: Receipt | None = None
+    stage: Stage | None = None  # of the revision, where it was brought out in steps when it was last looked at
     warnings: tuple[str, ...] = ()

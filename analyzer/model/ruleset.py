@@ -24,6 +24,13 @@ LONGEST_TEXT = 8192
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, strip_whitespace=True)]
 
 
+class OnPass(StrEnum):
+    """What a passed analysis leads to."""
+
+    NONE = "none"
+    PROMOTE = "promote"
+
+
 class OnFail(StrEnum):
     """What a failed analysis leads to."""
 
@@ -316,11 +323,21 @@ class RuleSetSpec(Spec):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=200)] = Field(
         description="what of the metrics counts as worse"
     )
+    on_pass: OnPass = Field(OnPass.NONE, description="what a passed analysis leads to; promote: of a Rollout")
     on_fail: OnFail = Field(OnFail.ROLLBACK, description="what a failed analysis leads to")
     on_inconclusive: OnInconclusive = Field(
         OnInconclusive.HOLD, description="what a deadline without a verdict leads to; no data at all is never a pass"
     )
     messages: tuple[Name, ...] = Field((), description="who is told, configured elsewhere")
+
+    @model_validator(mode="after")
+    def _promotes_what_was_shown(self) -> Self:
+        if self.on_pass == OnPass.PROMOTE and self.on_inconclusive == OnInconclusive.PASS:
+            raise ValueError(
+                "onPass: promote with onInconclusive: pass would promote what nobody has shown to be good: write "
+                "onInconclusive: hold, or onPass: none"
+            )
+        return self
 
 
 class RuleSet(Spec):

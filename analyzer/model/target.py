@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from analyzer.model.base import Model
 from analyzer.model.guard import Obstacle
+from analyzer.model.units import show_share
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LONGEST_NAME = 253  # signs, as of a DNS name
@@ -86,6 +87,25 @@ class PodSides(Model):
     foreign: str = ""
 
 
+class Stage(Model):
+    """How far a revision that is brought out in steps has come. Only while it is on its way.
+
+    `step` of `steps` is the one that is under way, counted from 1; None where there are none, and when all are done.
+    `canary` and `stable` are the shares of traffic as fractions, None where traffic goes with the pods.
+    """
+
+    step: int | None = None
+    steps: int = 0
+    canary: float | None = None
+    stable: float | None = None
+
+    def __str__(self) -> str:
+        parts = [f"step {self.step} of {self.steps}"] if self.step is not None else []
+        if self.canary is not None and self.stable is not None:
+            parts.append(f"traffic {show_share(self.canary)} canary, {show_share(self.stable)} stable")
+        return ", ".join(parts)
+
+
 class Deployment(Model):
     """What the platform says now.
 
@@ -97,6 +117,7 @@ class Deployment(Model):
     `labels` maps each label that the platform can fill to (value for the canary, value for the baseline).
     `pods` are the pods of both sides, None where the platform knows none (`no_pods`: why). `served_until` (Unix
     seconds) is when the wanted revision was replaced, None if the current one replaced it.
+    `stage` is how far the current revision is brought out in steps, None when it is not on its way in any.
     `claimed_by` is another's analysis that has begun to take the current revision back, and not long ago.
     `obstacles` hold a way back, the weightiest first; `cautions` are sentences that are told and hold nothing.
     """
@@ -114,6 +135,7 @@ class Deployment(Model):
     pods: PodSides | None = None
     no_pods: str = ""
     served_until: float | None = None
+    stage: Stage | None = None
     claimed_by: str = ""
     obstacles: tuple[Obstacle, ...] = ()
     cautions: tuple[str, ...] = ()
@@ -127,6 +149,10 @@ class ActionKind(StrEnum):
     PAUSE = "pause"
     PROMOTE = "promote"
     NONE = "none"
+
+
+TAKES_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.ABORT})
+"""What goes to another revision: after it the service must recover. The others leave the pods as they are going."""
 
 
 class Intent(Model):

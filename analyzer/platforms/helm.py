@@ -25,7 +25,7 @@ from analyzer.platforms.helm_history import (
 from analyzer.platforms.helm_manifest import digest, same_pods
 from analyzer.platforms.helm_obstacles import Obstacles, Subject, Told
 from analyzer.platforms.helm_program import HelmProgram, HelmSettings, RollbackOptions
-from analyzer.platforms.helm_rollback import HelmRollback
+from analyzer.platforms.helm_way_back import HelmWayBack
 from analyzer.platforms.pods import ReleasePods, absent, foreign, health, remaining, sides
 from analyzer.platforms.rights import missing, needed, sentence
 from analyzer.platforms.verdicts import Judged, Verdicts, claim
@@ -51,8 +51,8 @@ class Helm:
         self._release = target.name
         self._settings = settings or HelmSettings()
         self.program = HelmProgram(target, self._settings)
-        self._way_back = HelmRollback(self.program)
         self._cluster = cluster
+        self._way_back = HelmWayBack(self.program, cluster, self.namespace)
         self._manifests: dict[_Key, str] = {}  # of the current and the wanted revision; a manifest never changes
         self._looker: Obstacles | None = None
         self._workloads: tuple[tuple[Workload, ...], tuple[Workload, ...]] | None = None
@@ -230,7 +230,7 @@ class Helm:
         return _Found(why=why, untouched=bool(groups) and not why)
 
     async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
-        """Roll back to the intent's revision, then look whether Helm has just that; see the port."""
+        """Abort its Rollouts, roll back to the intent's revision, look whether Helm has just that; see the port."""
         return await self._way_back.take_back(intent, confirm)
 
     async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:

@@ -162,11 +162,17 @@ class HelmProgram:
         except (ValueError, AttributeError):
             return False
 
-    async def rollback_command(self, revision: int) -> list[str]:
-        """The words that roll back to a revision, with the flags that fit how it was applied."""
+    async def rollback_command(self, revision: int, *, has_rollouts: bool = False) -> list[str]:
+        """The words that roll back to a revision, with the flags that fit how it was applied.
+
+        Helm 4's own way of waiting never sees the end of a Rollout, whose observedGeneration is a text: with one, as
+        Helm 3 did.
+        """
         options = self.settings.rollback
         force = options.force_conflicts and await self.applied_by_server(revision)
         flags = [*options.arguments(), *(["--force-conflicts"] if force else [])]
+        if has_rollouts and (await self.version())[0] >= _SERVER_SIDE_SINCE:
+            flags = ["--wait=legacy" if flag == "--wait" else flag for flag in flags]
         return ["rollback", self.release, str(revision), *flags]
 
     async def _read(self, arguments: Sequence[str]) -> str:

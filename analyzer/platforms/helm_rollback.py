@@ -18,10 +18,11 @@ _PAUSE = 2.0  # seconds between two looks
 
 
 class HelmRollback:
-    """Rolls one release back."""
+    """Rolls one release back. `has_rollouts`: Helm 4's own way of waiting cannot read one of its workloads."""
 
-    def __init__(self, helm: HelmProgram) -> None:
+    def __init__(self, helm: HelmProgram, *, has_rollouts: bool = False) -> None:
         self._helm = helm
+        self._has_rollouts = has_rollouts
 
     async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
         """Roll back to the intent's revision, then look whether Helm has just that.
@@ -34,7 +35,7 @@ class HelmRollback:
         command: tuple[str, ...] = ()
         try:
             await self._helm.version()
-            arguments = await self._helm.rollback_command(int(number))
+            arguments = await self._helm.rollback_command(int(number), has_rollouts=self._has_rollouts)
             command = tuple(self._helm.command(arguments))
             outcome = await self._roll_back(arguments, intent, confirm)
         except PlatformError as error:

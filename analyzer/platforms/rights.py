@@ -33,6 +33,7 @@ _PODS_OF = {
     "DaemonSet": "controllerrevisions",
 }
 """Where the pods of a workload's revisions are told apart."""
+_ROLLOUT = ("argoproj.io", "Rollout")
 
 
 @dataclass(frozen=True, order=True)
@@ -113,7 +114,7 @@ async def survey(cluster: Cluster, manifests: Sequence[str], release: Release) -
     placed = [(place, known[place.kind]) for place in found if place.kind in known]
     return Needs(
         looking=tuple(sorted({*_looking(placed, release)})),
-        verdicts=tuple(sorted({*_verdicts(release)})),
+        verdicts=tuple(sorted({*_verdicts(release), *_notes(placed, release)})),
         rollback=tuple(sorted({*_rollback(placed, release)})),
         unknown=tuple(sorted({place.kind for place in found} - known.keys())),
     )
@@ -139,6 +140,13 @@ def _verdicts(release: Release) -> Iterable[Right]:
     yield from _all("", "configmaps", ("get", "update"), release.namespace, release.verdicts)
 
 
+def _notes(placed: Sequence[tuple[Place, Resource]], release: Release) -> Iterable[Right]:
+    """Why a Rollout was aborted stands among its Events."""
+    for place, resource in placed:
+        if (resource.group, place.kind.kind) == _ROLLOUT:
+            yield Right("", "events", "create", place.namespace or release.namespace)
+
+
 def _rollback(placed: Sequence[tuple[Place, Resource]], release: Release) -> Iterable[Right]:
     """What Helm asks of the API server, as seen on the way of `helm rollback --wait`, never forced."""
     if release.storage:
@@ -148,6 +156,8 @@ def _rollback(placed: Sequence[tuple[Place, Resource]], release: Release) -> Ite
         watched = place.hook or release.helm >= _WATCHES_ALL
         yield from _all(resource.group, resource.name, _CHANGING, within)
         yield from _all(resource.group, resource.name, _WATCHING if watched else (), within)
+        if (resource.group, place.kind.kind) == _ROLLOUT:  # what is on its way is aborted first
+            yield from _all(resource.group, f"{resource.name}/status", ("patch",), within)
         if place.kind.kind == "Deployment":
             yield from _all("apps", "replicasets", ("list",), within)
         if place.kind.kind in _PODS_OF and release.helm >= _WATCHES_ALL:

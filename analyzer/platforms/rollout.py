@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
-from analyzer.errors import NoRelease, PlatformForbidden
+from analyzer.errors import NoRelease, PlatformError, PlatformForbidden
 from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.reading import Missing, Pods
 from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, PodSides, Receipt, Target, at_any_time
@@ -12,10 +12,13 @@ from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.pods import Group, ReleasePods, health, sides
 from analyzer.platforms.rights import Right, missing, sentence
-from analyzer.platforms.rollout_control import RolloutControl, promoted
+from analyzer.platforms.rollout_control import RolloutControl
+from analyzer.platforms.rollout_retry import retry
 from analyzer.platforms.rollout_state import State, sets_of
+from analyzer.platforms.rollout_watch import RolloutWatch
+from analyzer.platforms.rollout_way_back import WayBack, way_back
 from analyzer.platforms.storm import SPAN, storm
-from analyzer.platforms.verdicts import Verdicts, recent_failures
+from analyzer.platforms.verdicts import Judged, Verdicts, recent_failures
 from analyzer.platforms.workloads import Workload, ready_since
 
 API = "argoproj.io/v1alpha1"
@@ -39,7 +42,7 @@ class Rollout:
     """The platform of one Rollout; implements the engine's port `Platform`.
 
     While a revision is on its way, it is compared with the stable one, and an abort takes it back. Once it is fully
-    promoted there is no way back here: which earlier revision was good the cluster does not say. Without a namespace
+    promoted, an undo does, where an earlier revision is known to be good (see `rollout_way_back`). Without a namespace
     in `target`, that of the kubeconfig's context applies.
     """
 
@@ -47,6 +50,12 @@ class Rollout:
         self._target = target
         self._cluster = cluster
         self._settings = settings or RolloutSettings()
+        self._began: tuple[str, str] | None = None  # the revision and the stable one, when it was on its way
+
+    def recall(self, deployment: Deployment) -> None:
+        """What an earlier process saw when the analysis began: what was stable then."""
+        if deployment.stage is not None and deployment.wanted is not None:
+            self._began = deployment.current.digest, deployment.wanted.digest
 
     async def namespace(self) -> str:
         """The namespace of the Rollout.
@@ -66,18 +75,23 @@ class Rollout:
         namespace = await self.namespace()
         state, group = await self._state()
         current = state.revision(state.current, _brought_out(state, group))
-        no_way_back = self._no_way_back(state, namespace)
+        if state.is_in_flight and self._began is None:
+            self._began = state.current, state.stable
+        judged = () if state.is_in_flight else await self._judged()
+        found = way_back(self._target, state, judged, began=self._began, asked=self._settings.to_revision)
         obstacles, cautions = await self._obstacles(state, namespace)
         return Deployment(
             target=self._target,
             current=current,
-            wanted=None if no_way_back else state.revision(state.stable),
-            no_way_back=no_way_back,
+            wanted=state.revision(found.hash) if found.hash else None,
+            no_way_back=found.why_not,
             history=tuple(state.revision(each.hash) for each in state.generations),
             taken_back=self._taken_back(state),
+            stage=state.stage,
             labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},
-            pods=_told_apart(state, group, namespace),
+            pods=_told_apart(state, found, group, namespace),
             no_pods=f"the controller of Argo Rollouts has made no pods of {self._target} yet",
+            served_until=_served_until(state, found),
             obstacles=obstacles,
             cautions=cautions,
         )
@@ -93,37 +107,39 @@ class Rollout:
     def _workload(self, namespace: str) -> Workload:
         return Workload("Rollout", API, namespace, self._target.name, {})
 
-    def _no_way_back(self, state: State, namespace: str) -> str:
-        asked = self._settings.to_revision
-        if not state.stable:
-            return f"{self._target} has no stable revision yet: this is its first"
-        if not state.is_in_flight:
-            return promoted(self._target, namespace)
-        stable = state.revision(state.stable).number
-        if asked is not None and str(asked) != stable:
-            return f"an abort of {self._target} goes back to revision {stable}, the stable one, and not to {asked}"
-        return ""
+    async def _judged(self) -> tuple[Judged, ...]:
+        """What was found of earlier revisions; nothing where that may not be read."""
+        try:
+            return await (await self.verdicts()).read()
+        except PlatformForbidden:
+            return ()
 
     def _taken_back(self, state: State) -> str:
         if not state.is_aborted:
             return ""
-        return (
-            f"revision {state.revision(state.current).number} of {self._target} was aborted already "
-            f"({state.message or state.phase}): retry it, or bring out another one"
-        )
+        number, why = state.revision(state.current).number, state.message or state.phase
+        instead = f"retry it (canary check {self._target} --retry), or bring out another one"
+        return f"revision {number} of {self._target} was aborted already ({why}): {instead}"
 
     async def _obstacles(self, state: State, namespace: str) -> tuple[tuple[Obstacle, ...], tuple[str, ...]]:
-        """An abort holds whoever brings the revision out, for it is no change of what was written."""
+        """An abort holds whoever brings the revision out, for it is no change of what was written. An undo is one."""
         written = {"apiVersion": API, "kind": "Rollout", "metadata": state.live["metadata"]}
         standing = await ownership.look_at(self._cluster, [self._workload(namespace)], [written], namespace)
-        obstacles = [each for each in standing.obstacles if each.guard != Guard.GITOPS_OWNER]
+        aborts = state.is_in_flight
+        obstacles = [each for each in standing.obstacles if each.guard != Guard.GITOPS_OWNER or not aborts]
         cautions = [standing.unseen] if standing.unseen else []
-        if standing.owner:
+        if standing.owner and aborts:
             cautions.append(f"after an abort: {standing.owner.reason}")
-        elif state.helm_release:
+        elif state.helm_release and aborts:
             cautions.append(f"after an abort: helm rollback {state.helm_release} takes it out of the phase Degraded")
         if state.is_paused:
             cautions.append(f"{self._target} is paused (spec.paused): until it is resumed, an abort moves no pod")
+        if aborts and state.clears_aborts:
+            number = state.revision(state.current).number
+            cautions.append(
+                f"revision {number} of {self._target} is older than the stable one, and inside spec.rollbackWindow: "
+                "the controller takes it for a rollback, skips its steps, and clears every abort"
+            )
         try:
             failures = await recent_failures(self._cluster, namespace, time.time() - SPAN)
         except PlatformForbidden as error:
@@ -142,7 +158,8 @@ class Rollout:
         if deployment.wanted is None:
             return ""
         namespace = await self.namespace()
-        rights = [Right("argoproj.io", "rollouts/status", "patch", namespace, self._target.name)]
+        parts = ("rollouts", "rollouts/status")
+        rights = [Right("argoproj.io", part, "patch", namespace, self._target.name) for part in parts]
         return sentence(await missing(self._cluster, rights), grant=f"kubectl apply -n {namespace} -f {_RBAC}")
 
     async def health(self) -> tuple[Pods | Missing, Pods | None]:
@@ -163,21 +180,33 @@ class Rollout:
         return Verdicts(self._cluster, await self.namespace(), self._target.name, kind=PlatformKind.ROLLOUT)
 
     async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
-        """Abort what is on its way; see the port."""
-        return await (await self._control()).take_back(intent, confirm)
+        """Take it back, pause or promote it, as the intent says; see the port."""
+        return await RolloutControl(await self._watch()).act(intent, confirm)
 
     async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
-        """What became of an abort that was begun by a process that is no more; see the port."""
-        return await (await self._control()).settle(intent, confirm)
+        """What became of an act that was begun by a process that is no more; see the port."""
+        return await RolloutControl(await self._watch()).settle(intent, confirm)
 
-    async def _control(self) -> RolloutControl:
-        return RolloutControl(self._cluster, self._target, await self.namespace(), self._settings.timeout)
+    async def retry(self) -> None:
+        """Clear the abort of the newest revision, so that its controller brings it out anew.
+
+        Raises:
+            PlatformError: it was not cleared; the sentence says why.
+        """
+        deployment = await self.look()
+        held = next((each.reason for each in deployment.obstacles if each.guard == Guard.STOPPED), "")
+        if held:
+            raise PlatformError(f"{self._target} was not retried: {held}")
+        await retry(await self._watch())
+
+    async def _watch(self) -> RolloutWatch:
+        return RolloutWatch(self._cluster, self._target, await self.namespace(), self._settings.timeout)
 
 
-def _told_apart(state: State, group: Group, namespace: str) -> PodSides | None:
+def _told_apart(state: State, found: WayBack, group: Group, namespace: str) -> PodSides | None:
     """Which pods are whose. After BlueGreen's promotion nobody asks the stable pods anything, although they are kept
     for a while: the new ones are compared with what those did before."""
-    told = sides((_compared(group, state.stable if state.is_in_flight else ""),), namespace)
+    told = sides((_compared(group, _beside(state, found)),), namespace)
     if told is None or not state.has_moved:
         return told
     ready = [moment for pod in group.current if (moment := ready_since(pod)) is not None]
@@ -188,6 +217,23 @@ def _compared(group: Group, wanted: str) -> Group:
     """The group with the revision that its pods are compared with."""
     assert group.generations is not None
     return replace(group, generations=replace(group.generations, wanted=wanted), in_wanted=bool(wanted))
+
+
+def _beside(state: State, found: WayBack) -> str:
+    """The revision that it is compared with, though there may be no way back to it."""
+    return state.stable if state.is_in_flight else found.hash
+
+
+def _served_until(state: State, found: WayBack) -> float | None:
+    """When the wanted revision was replaced at the earliest; None if by the current one, or if it serves still.
+
+    One that was brought out in between and aborted did not replace it; the cluster does not say which were.
+    """
+    numbers = [each.hash for each in state.generations]
+    if state.is_in_flight or found.hash not in numbers:
+        return None
+    after = state.generations[numbers.index(found.hash) + 1]
+    return None if after.hash == state.current else after.created_at
 
 
 def _brought_out(state: State, group: Group) -> float | None:

@@ -1,43 +1,52 @@
-"""The way back of an Argo Rollout while a revision is on its way: an abort."""
+"""What is done to an Argo Rollout: taking back, pausing, promoting. Each is begun once, and gone on with after that."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from typing import Protocol
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
-from analyzer.model.target import Confirm, Intent, Receipt, Target
-from analyzer.platforms.cluster import Cluster, Object, path
-from analyzer.platforms.parts import mapping
-from analyzer.platforms.pods import ReleasePods
-from analyzer.platforms.rollout_state import HASH, State, sets_of
-from analyzer.platforms.workloads import Workload, is_serving, observed, ready_since
+from analyzer.model.target import ActionKind, Confirm, Intent, Receipt
+from analyzer.platforms.rollout_promotion import Pause, Promotion
+from analyzer.platforms.rollout_state import State
+from analyzer.platforms.rollout_taking_back import TakingBack
+from analyzer.platforms.rollout_watch import RolloutWatch
+from analyzer.platforms.workloads import observed
 
-API = "argoproj.io/v1alpha1"
-REASON = "canary-analyzer.io/taken-back"
-"""The annotation that says why: an abort by a patch carries no reason of its own."""
 ATTEMPTS = 5
 """Writes, if the controller writes at the same time."""
 PATIENCE = 60.0
 """Seconds in which an API server that went away in the middle is back."""
 PAUSE = 1.0
-"""Seconds between two looks."""
-_LONGEST = 1000  # characters of a reason on the object
+"""Seconds between two looks at what is away."""
+_DONE = {ActionKind.PAUSE: "paused", ActionKind.PROMOTE: "promoted"}
+
+
+class Act(Protocol):
+    """One of them, on one Rollout."""
+
+    def is_begun(self, state: State, intent: Intent) -> bool:
+        """Whether somebody has begun it, or has made it needless."""
+        ...
+
+    async def go_on(self, state: State, intent: Intent, confirm: Confirm) -> Receipt:
+        """Begin it, or go on where it is. `state` is one that the controller has seen.
+
+        Raises:
+            PlatformConflict: somebody has changed the Rollout since; look again.
+            PlatformError: it was not done.
+            LeaseLost: `confirm` did not allow it.
+        """
+        ...
 
 
 class RolloutControl:
-    """Takes one Rollout back. `timeout` is in seconds, until its pods are as they were."""
+    """Acts on one Rollout."""
 
-    def __init__(self, cluster: Cluster, target: Target, namespace: str, timeout: float) -> None:
-        self._cluster = cluster
-        self._target = target
-        self._namespace = namespace
-        self._timeout = timeout
-        self._where = path(API, "rollouts", namespace, target.name)
-        self._paused = False
+    def __init__(self, watch: RolloutWatch) -> None:
+        self._watch = watch
 
-    async def take_back(self, intent: Intent, confirm: Confirm) -> Receipt:
-        """Abort, then wait until the pods are as they were; a failed attempt is a receipt that says so."""
+    async def act(self, intent: Intent, confirm: Confirm) -> Receipt:
+        """Do it, and wait for what comes of it; a failed attempt is a receipt that says so."""
         give_up, conflicts = time.monotonic() + PATIENCE, 0
         while True:
             try:
@@ -45,25 +54,13 @@ class RolloutControl:
             except PlatformConflict as error:
                 conflicts += 1
                 if conflicts == ATTEMPTS:
-                    return self._failed(f"something else keeps changing it at the same time: {error}")
+                    return self._failed(intent, f"something else keeps changing it at the same time: {error}")
             except PlatformUnavailable as error:  # whether it was done shows when it is back
                 if time.monotonic() >= give_up:
-                    return self._failed(f"{error}; nobody knows whether it was begun")
+                    return self._failed(intent, f"{error}; nobody knows whether it was begun")
                 await asyncio.sleep(PAUSE)
             except PlatformError as error:
-                return self._failed(str(error))
-
-    async def _begin_or_go_on(self, intent: Intent, confirm: Confirm) -> Receipt:
-        state = await self._state()
-        if not observed(state.live):
-            raise PlatformUnavailable(f"the controller has not seen the newest change of {self._target} yet")
-        if state.current != intent.from_revision.digest:
-            return self._failed(f"it is at another revision now ({state.revision(state.current).number})")
-        if state.is_aborted:
-            return await self._after_abort(intent)
-        if not state.is_in_flight:
-            return self._failed(promoted(self._target, self._namespace))
-        return await self._abort(state, intent, confirm)
+                return self._failed(intent, str(error))
 
     async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of it; None if it was never begun.
@@ -71,123 +68,24 @@ class RolloutControl:
         Raises:
             PlatformError: it cannot be asked; PlatformUnavailable when asking again may help.
         """
-        state = await self._state()
-        if state.current == intent.from_revision.digest and not state.is_aborted:
+        if not self._act(intent).is_begun(await self._watch.state(), intent):
             return None
-        return await self._begin_or_go_on(intent, confirm)
+        return await self.act(intent, confirm)
 
-    async def _abort(self, state: State, intent: Intent, confirm: Confirm) -> Receipt:
-        body = {"metadata": {"resourceVersion": _version(state)}, "status": {"abort": True}}
-        confirm()
-        await self._cluster.merge(f"{self._where}/status", body)
-        return await self._after_abort(intent)
+    async def _begin_or_go_on(self, intent: Intent, confirm: Confirm) -> Receipt:
+        state = await self._watch.state()
+        if not observed(state.live):
+            raise PlatformUnavailable(f"the controller has not seen the newest change of {self._watch.target} yet")
+        return await self._act(intent).go_on(state, intent, confirm)
 
-    async def _after_abort(self, intent: Intent) -> Receipt:
-        untold = await self._tell(intent)
-        number = intent.to_revision.number if intent.to_revision else ""
-        done = f"{self._target} was aborted: back to revision {number}, the stable one"
-        seen = await self._until(self._is_settled)
-        if seen is None:
-            where = f"kubectl argo rollouts get rollout {self._target.name} -n {self._namespace}"
-            why = f"{done}; its pods were not as before after {self._timeout:g} s"
-            paused = "; it is paused (spec.paused), so that the controller moves no pod" if self._paused else ""
-            return Receipt(ok=False, detail=f"{why}{paused}: look at {where}")
-        if not seen.is_aborted:
-            return self._failed(
-                f"it was aborted, and the abort is gone (phase {seen.phase}): somebody has retried it, or the "
-                "controller has cleared it, as it does inside spec.rollbackWindow and after full promotion"
-            )
-        return Receipt(ok=True, detail=done + untold)
+    def _act(self, intent: Intent) -> Act:
+        match intent.kind:
+            case ActionKind.PAUSE:
+                return Pause(self._watch)
+            case ActionKind.PROMOTE:
+                return Promotion(self._watch)
+        return TakingBack(self._watch)
 
-    async def _state(self) -> State:
-        live = await self._cluster.get(self._where)
-        if live is None:
-            raise PlatformError(f"there is no Rollout {self._target.name} in namespace {self._namespace} any more")
-        where = path("apps/v1", "replicasets", self._namespace)
-        return State.of(live, await self._cluster.items(where, sets_of(live)))
-
-    async def _until(self, holds: Callable[[State], Awaitable[bool]]) -> State | None:
-        """The state in which it does, or None after `timeout`."""
-        give_up = time.monotonic() + self._timeout
-        while True:
-            try:
-                state = await self._state()
-                self._paused = state.is_paused
-                if await holds(state):
-                    return state
-            except PlatformUnavailable:
-                pass  # it may be back in a moment
-            if time.monotonic() >= give_up:
-                return None
-            await asyncio.sleep(PAUSE)
-
-    async def _is_settled(self, state: State) -> bool:
-        """Whether the abort is gone, or the controller has seen it and the stable pods serve."""
-        return not state.is_aborted or (state.abort_is_seen and await self._serves(state))
-
-    async def _serves(self, state: State) -> bool:
-        """Whether enough stable pods are ready, and, where traffic goes with the pods, no other one serves."""
-        workload = Workload("Rollout", API, self._namespace, self._target.name, {})
-        (group,) = await ReleasePods(self._cluster).look((workload,), ())
-        stable = [pod for pod in group.pods if _hash(pod) == state.stable]
-        others = [pod for pod in group.pods if _hash(pod) != state.stable and is_serving(pod)]
-        ready = [pod for pod in stable if ready_since(pod) is not None]
-        return len(ready) >= state.replicas and (state.shifts_traffic or not others)
-
-    async def _tell(self, intent: Intent) -> str:
-        """Leave the reason on the Rollout and among its Events; what could not be left is said, and nothing more."""
-        reason = f"canary-analyzer {intent.analysis}: {intent.reason}"[:_LONGEST]
-        lost = []
-        try:
-            live = await self._cluster.merge(self._where, {"metadata": {"annotations": {REASON: reason}}})
-            await self._cluster.create(path("v1", "events", self._namespace), _event(live, intent, reason))
-        except PlatformConflict:
-            pass  # it was told before this process went on from there
-        except PlatformError as error:
-            lost.append(f"; why could not be written beside it: {error}")
-        return "".join(lost)
-
-    def _failed(self, why: str) -> Receipt:
-        return Receipt(ok=False, detail=f"{self._target} was not taken back: {why}")
-
-
-def promoted(target: Target, namespace: str) -> str:
-    """Why a promoted revision has no way back here, and what to do by hand: a sentence."""
-    return (
-        f"{target} is fully promoted, and an abort would do nothing any more; bring an earlier revision out again "
-        f"(helm rollback, a revert in Git, or kubectl argo rollouts undo {target.name} -n {namespace})"
-    )
-
-
-def _version(state: State) -> str:
-    return str(mapping(state.live, "metadata").get("resourceVersion"))
-
-
-def _hash(pod: Object) -> str:
-    return str(mapping(pod, "metadata", "labels").get(HASH) or "")
-
-
-def _event(live: Object, intent: Intent, reason: str) -> Object:
-    metadata = mapping(live, "metadata")
-    name, namespace = str(metadata.get("name")), str(metadata.get("namespace"))
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{name}.{intent.analysis or intent.from_revision.digest}", "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": live.get("apiVersion"),
-            "kind": live.get("kind"),
-            "name": name,
-            "namespace": namespace,
-            "uid": metadata.get("uid"),
-            "resourceVersion": metadata.get("resourceVersion"),
-        },
-        "reason": "TakenBack",
-        "message": reason,
-        "type": "Warning",
-        "source": {"component": "canary-analyzer"},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-    }
+    def _failed(self, intent: Intent, why: str) -> Receipt:
+        done = _DONE.get(intent.kind, "taken back")
+        return Receipt(ok=False, detail=f"{self._watch.target} was not {done}: {why}")

@@ -6,12 +6,13 @@ The facts about its status are in the API types of Argo Rollouts (`argoproj.io/v
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analyzer.model.target import Revision
+from analyzer.model.target import Revision, Stage
 from analyzer.platforms.cluster import Object, selector
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.workloads import owned
 
 HASH = "rollouts-pod-template-hash"
+_EXPERIMENT = "experiment.argoproj.io/name"
 _REVISION = "rollout.argoproj.io/revision"
 
 
@@ -22,6 +23,12 @@ class Generation:
     hash: str
     number: int
     created_at: float | None
+    kept: Object  # the ReplicaSet itself
+
+    @property
+    def is_of_experiment(self) -> bool:
+        """Whether an Experiment has made it."""
+        return bool(mapping(self.kept, "metadata", "annotations").get(_EXPERIMENT))
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,21 @@ class State:
         return str(mapping(self.live, "status").get("stableRS") or "")
 
     @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return str(mapping(self.live, "metadata").get("namespace") or "")
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion that was read."""
+        return str(mapping(self.live, "metadata").get("resourceVersion"))
+
+    @property
+    def refers(self) -> bool:
+        """Whether its pods' template is another workload's (`workloadRef`)."""
+        return bool(mapping(self.live, "spec").get("workloadRef"))
+
+    @property
     def is_in_flight(self) -> bool:
         """Whether the newest revision is on its way: an abort takes it back. Once fully promoted, none does."""
         return bool(self.stable) and self.stable != self.current
@@ -55,6 +77,11 @@ class State:
     def is_aborted(self) -> bool:
         """Whether the newest revision is being taken back, or has been."""
         return self.is_in_flight and mapping(self.live, "status").get("abort") is True
+
+    @property
+    def is_promoted_fully(self) -> bool:
+        """Whether the newest revision is told to skip all that is left."""
+        return mapping(self.live, "status").get("promoteFull") is True
 
     @property
     def phase(self) -> str:
@@ -84,6 +111,26 @@ class State:
         return self.is_in_flight and mapping(self.live, "status", "blueGreen").get("activeSelector") == self.current
 
     @property
+    def stage(self) -> Stage | None:
+        """How far the newest revision has come; None when it is not on its way."""
+        if not self.is_in_flight:
+            return None
+        steps = mapping(self.live, "spec", "strategy", "canary").get("steps") or []
+        index = mapping(self.live, "status").get("currentStepIndex")
+        return Stage(
+            step=index + 1 if isinstance(index, int) and index < len(steps) else None,
+            steps=len(steps),
+            canary=self._share("canary"),
+            stable=self._share("stable"),
+        )
+
+    def _share(self, side: str) -> float | None:
+        """Of traffic; only a router has one."""
+        weight = mapping(self.live, "status", "canary", "weights", side).get("weight")
+        most = mapping(self.live, "spec", "strategy", "canary", "trafficRouting").get("maxTrafficWeight") or 100
+        return weight / most if isinstance(weight, int) else None
+
+    @property
     def abort_is_seen(self) -> bool:
         """Whether the controller has seen the abort: only it says since when."""
         return self.is_aborted and self.phase == "Degraded" and bool(mapping(self.live, "status").get("abortedAt"))
@@ -97,6 +144,23 @@ class State:
     def helm_release(self) -> str:
         """The Helm release that the Rollout belongs to; empty if none."""
         return str(mapping(self.live, "metadata", "annotations").get("meta.helm.sh/release-name") or "")
+
+    @property
+    def clears_aborts(self) -> bool:
+        """Whether the controller takes the newest revision for a rollback inside `spec.rollbackWindow`, and clears any
+        abort of it: it is older than the stable one, and fewer than so many ReplicaSets lie between."""
+        newest, stable = self.generation(self.current), self.generation(self.stable)
+        window = mapping(self.live, "spec", "rollbackWindow").get("revisions") or 0
+        if newest is None or stable is None or newest.created_at is None or stable.created_at is None:
+            return False
+        between = [
+            each
+            for each in self.generations
+            if each.created_at is not None
+            and newest.created_at < each.created_at < stable.created_at
+            and not each.is_of_experiment
+        ]
+        return newest.created_at < stable.created_at and len(between) < int(window)
 
     def generation(self, hash_: str) -> Generation | None:
         """That of this hash, None where its ReplicaSet is gone."""
@@ -129,6 +193,7 @@ def _generation(each: Object) -> Generation:
         hash=str(labels.get(HASH) or ""),
         number=_number(each),
         created_at=seconds(mapping(each, "metadata").get("creationTimestamp")),
+        kept=each,
     )
 
 

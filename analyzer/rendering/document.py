@@ -14,6 +14,8 @@ def markdown(report: Report) -> str:
         f"**{_escape(action_line(report))}**",
         "",
     ]
+    if report.stage is not None and str(report.stage):
+        lines += [_escape(str(report.stage)), ""]
     if report.judgements:
         lines += ["| | rule | what it says | towards fail | towards pass |", "|---|---|---|---|---|"]
         for judgement in report.judgements:

@@ -131,6 +131,8 @@ def _of_analysis(report: Report) -> Iterator[tuple[str, str]]:
     yield "revision", _revision(report.revision)
     if report.baseline is not None:
         yield "baseline", _revision(report.baseline)
+    if report.stage is not None and str(report.stage):
+        yield "brought out", str(report.stage)
     yield "rule set", report.rule_set
     yield "analysis", report.analysis
     moments = (

@@ -46,6 +46,8 @@ def text(report: Report) -> str:
         if report.seconds_to_recovery is not None:
             times += f", recovered {show_duration(report.seconds_to_recovery)} after the first bad window"
         lines.append(f"  {times}")
+    if report.stage is not None and str(report.stage):
+        lines.append(f"  {report.stage}")
     lines += [f"  {judgement_line(judgement)}" for judgement in report.judgements]
     lines += [f"  note: {warning}" for warning in report.warnings]
     return "\n".join(printable(line) for line in lines)

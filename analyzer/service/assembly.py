@@ -11,6 +11,7 @@ from analyzer.composition import (
     finish_rules,
     planned,
     platform_of,
+    recalled,
     with_health,
     with_verdicts,
 )
@@ -68,7 +69,8 @@ class Prepared:
         return plan.model_copy(update={"on_grid": True})
 
     async def record(self, record: Record, complain: Callable[[str], None], past: Sequence[Event]) -> Record:
-        """The record, and beside it the verdict where the platform keeps verdicts."""
+        """The record, and beside it the verdict where the platform keeps verdicts. `past` is what is in it already."""
+        recalled(self.platform, past)
         return await with_verdicts(record, self.platform, complain, past)
 
 
@@ -153,6 +155,7 @@ class Assembly:
             kubeconfig=self._settings.kubeconfig,
             context=self._settings.context,
             to_revision=order.to_revision,
+            retry=order.retry,
             needs_ready_pods=order.pods,
             acting=not (order.dry_run or dry_run),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from analyzer.errors import CanaryError, StoreUnavailable
+from analyzer.model.target import ActionKind
 from analyzer.service.settings import Actions, Settings
 from analyzer.store.switch import Act, Setting, Switch
 
@@ -109,6 +110,8 @@ class Brakes:
         standing = self._standing(await self._switch.get())
         if standing.actions != Actions.ON:
             return _told(standing)
+        if act.kind == ActionKind.PROMOTE:
+            return ""  # many good releases are no incident: they are not counted
         now, most = await self._now(), self._settings.rollbacks_per_hour
         begun_since = now - self._longest_act
         if await self._switch.take(

@@ -17,6 +17,7 @@ from analyzer.model.event import (
     Intended,
     Planned,
     Regrouped,
+    Staged,
     Troubled,
     Verified,
     WindowRead,
@@ -121,7 +122,7 @@ class Observing:
                 self._tell_window(event)
             case Troubled():
                 self._tell_trouble(event)
-            case Planned() | Extended() | Regrouped() | Commanded():
+            case Planned() | Extended() | Regrouped() | Staged() | Commanded():
                 self._tell_course(event)
             case Decided():
                 LOG.info("verdict", **self._of(verdict=event.verdict, action=event.action, reason=event.reason))
@@ -151,7 +152,7 @@ class Observing:
         if is_new:
             LOG.warning("trouble", **self._of(of=event.metric or "the platform", why=event.why, detail=event.detail))
 
-    def _tell_course(self, event: Planned | Extended | Regrouped | Commanded) -> None:
+    def _tell_course(self, event: Planned | Extended | Regrouped | Staged | Commanded) -> None:
         match event:
             case Planned():
                 LOG.info("planned", **self._of(**_subject(event.plan)))
@@ -159,6 +160,8 @@ class Observing:
                 LOG.info("deadline moved", **self._of(deadline_at=event.deadline_at))
             case Regrouped():
                 LOG.debug("pods of the sides have changed", **self._of())
+            case Staged():
+                LOG.info("brought out in steps", **self._of(stage=str(event.stage or "not on its way any more")))
             case Commanded():
                 LOG.info("decision by hand", **self._of(command=event.command, by=event.by, why=event.why))
 

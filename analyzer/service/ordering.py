@@ -40,6 +40,7 @@ def resolve(order: Order, settings: Settings, now: float) -> Order:
     _check_connection(order, settings)
     _check_revisions(order)
     _check_since(order, now)
+    _check_retry(order, target)
     text, name = order.rule_set, "rule_set"
     if text is None:
         text, name = rules_text(order.rules, settings), f"{order.rules}.yaml"
@@ -146,6 +147,15 @@ def _check_since(order: Order, now: float) -> None:
         raise UsageError("since: not a moment in Unix seconds: write one such as 1790000000, or leave it out")
     if order.since > now + LATEST:
         raise UsageError("since: is in the future: write the moment of the upgrade in Unix seconds, or leave it out")
+
+
+def _check_retry(order: Order, target: Target) -> None:
+    if not order.retry:
+        return
+    if target.kind != PlatformKind.ROLLOUT:
+        raise UsageError(f"retry: is for rollout/NAME; {target} has no abort to clear")
+    if order.dry_run:
+        raise UsageError("retry: clears an abort, and a dry run changes nothing: leave out one of the two")
 
 
 def _check_windows(order: Order, rule_set: RuleSet, now: float) -> None:

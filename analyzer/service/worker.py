@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, Protocol, TypeVar
 
 from analyzer.engine.analysis import advance, begin
@@ -15,13 +15,25 @@ from analyzer.engine.resumption import restored
 from analyzer.engine.runner import Runner
 from analyzer.engine.summary import report
 from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable, SourceUnavailable, StoreError, StoreUnavailable
-from analyzer.model.event import Command, Commanded, Ended, Event, HistoryRead, Planned, Regrouped, Troubled, WindowRead
+from analyzer.model.event import (
+    Command,
+    Commanded,
+    Ended,
+    Event,
+    HistoryRead,
+    Planned,
+    Regrouped,
+    Staged,
+    Troubled,
+    WindowRead,
+)
 from analyzer.model.plan import Plan
 from analyzer.model.report import Report, Verdict
 from analyzer.model.target import Intent
 from analyzer.service.assembly import Prepared
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
+from analyzer.service.settings import Actions
 from analyzer.service.telemetry import Telemetry
 from analyzer.store.analyses import Analyses
 from analyzer.store.entry import Decision, DecisionKind, Entry, Summary
@@ -36,7 +48,7 @@ LONGEST_PAUSE = 15.0
 """Seconds between two tries."""
 TRIES = 3
 """How often an analysis goes on after an error that nobody foresaw."""
-_SMALL = (HistoryRead, WindowRead, Regrouped, Troubled)
+_SMALL = (HistoryRead, WindowRead, Regrouped, Staged, Troubled)
 """Events after which the list of analyses says what it said before."""
 
 
@@ -124,7 +136,7 @@ class Worker:
             return
         dry_run = await self._patiently(self._means.brakes.dry_run)
         async with self._means.assembly.prepared(entry, dry_run=dry_run) as prepared:
-            plan = planned(past).plan if past else await self._plan(entry, prepared)
+            plan = planned(past).plan if past else await self._plan(entry, await self._braked(prepared))
             if plan is None:
                 return
             record = SqlRecord(
@@ -166,6 +178,13 @@ class Worker:
                 break
             events += [each.event for each in page]
         return events
+
+    async def _braked(self, prepared: Prepared) -> Prepared:
+        """As the brakes stand: a retry changes its target before there is an act that they could hold."""
+        if not prepared.order.retry:
+            return prepared
+        state = await self._patiently(self._means.brakes.state)
+        return replace(prepared, order=replace(prepared.order, actions_on=state.actions == Actions.ON))
 
     async def _plan(self, entry: Entry, prepared: Prepared) -> Plan | None:
         """The plan; None if the analysis was called off before it was there."""

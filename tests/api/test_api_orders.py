@@ -106,6 +106,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rules": "htttp"}, "did you mean"),
     ({"rules": ".."}, "no rule set of that name"),
     ({"rules": "http.yaml"}, "no rule set of that name"),
+    ({"retry": True}, "retry: is for rollout/NAME"),
+    (
+        {"target": "rollout/web", "retry": True, "dry_run": True},
+        "retry: clears an abort, and a dry run changes nothing",
+    ),
     ({"since": 17}, "since: not a moment"),
     ({"since": 9e9}, "since: is in the future"),
     ({"since": 1e9}, "windows would have to be read, and 100000 is the most: write a longer interval, a shorter "),

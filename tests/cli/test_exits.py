@@ -27,10 +27,13 @@ CODES = {
 
 @pytest.mark.parametrize(("outcome", "code"), CODES.items())
 def test_each_outcome_has_its_code(outcome: tuple[Verdict, ActionResult], code: int) -> None:
-    verdict, result = outcome
-    report = Report(
+    assert exit_code(report_of(*outcome)) == code
+
+
+def report_of(verdict: Verdict, result: ActionResult, kind: ActionKind = ActionKind.ROLLBACK) -> Report:
+    return Report(
         verdict=verdict,
-        action=Action(kind=ActionKind.ROLLBACK, result=result),
+        action=Action(kind=kind, result=result),
         reason="",
         analysis="a",
         target=Target(kind=PlatformKind.HELM, name="web"),
@@ -41,7 +44,14 @@ def test_each_outcome_has_its_code(outcome: tuple[Verdict, ActionResult], code: 
         as_of=0,
         deadline_at=0,
     )
-    assert exit_code(report) == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "code"),
+    [(ActionKind.ABORT, Verdict.FAIL, 10), (ActionKind.PAUSE, Verdict.FAIL, 11), (ActionKind.PROMOTE, Verdict.PASS, 0)],
+)
+def test_a_pause_takes_nothing_back(kind: ActionKind, verdict: Verdict, code: int) -> None:
+    assert exit_code(report_of(verdict, ActionResult.DONE, kind)) == code
 
 
 def test_one_is_never_used_on_purpose() -> None:

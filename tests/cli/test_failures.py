@@ -100,6 +100,11 @@ class TestUsage:
             (["check", "command/web", "--dry-run", "--output-file", "/no/such/folder/file"], "cannot be written"),
             (["check", "command/web", "--dry-run", "--output", "pdf"], "pdf"),
             (["check", "command/web", "--nonsense"], "No such option"),
+            (["check", "helm/web", "--retry"], "--retry is for rollout/NAME; helm/web has no abort to clear"),
+            (
+                ["check", "rollout/web", "--retry", "--dry-run"],
+                "--retry clears an abort, and --dry-run changes nothing",
+            ),
         ],
     )
     def test_of_check(self, rules: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

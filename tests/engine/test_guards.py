@@ -59,9 +59,9 @@ def test_the_first_guard_speaks(now: Deployment, guard: Guard | None) -> None:
     it = world(deployment())
     it.run()
     plan = it.runner()._plan
-    held = hold(plan, now, 1.0, actions_on=True)
+    held = hold(plan, now, 1.0, ActionKind.ROLLBACK, actions_on=True)
     assert (held.guard if held else None) == guard
-    stopped = hold(plan, now, 1.0, actions_on=False)
+    stopped = hold(plan, now, 1.0, ActionKind.ROLLBACK, actions_on=False)
     assert stopped is not None
     assert stopped.guard == Guard.STOPPED
 

@@ -159,3 +159,13 @@ def test_names_of_rules() -> None:
     document = read_rule_set(with_rules(rules + "- {metric: memory, name: mem}"))
     names = [rule_name(rule) for rule in document.rule_set.spec.rules]
     assert names == ["errors", "latency-p99", "latency-p999", "health:targets", "mem"]
+
+
+def test_a_promotion_of_what_nobody_has_shown_to_be_good_is_refused() -> None:
+    rules = "- {metric: errors}"
+    assert mistakes(with_rules(rules, "onPass: promote")) == []
+    assert mistakes(with_rules(rules, "onInconclusive: pass")) == []
+    (told,) = mistakes(with_rules(rules, "onPass: promote\nonInconclusive: pass"))
+    assert told.startswith("4: spec: onPass: promote with onInconclusive: pass would promote what nobody has shown")
+    (unknown,) = mistakes(with_rules(rules, "onPass: promot"))
+    assert unknown == "11: spec.onPass: 'promot' is not known: write none or promote: did you mean promote?"

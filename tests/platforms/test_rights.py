@@ -36,6 +36,7 @@ metadata: {name: hook, annotations: {helm.sh/hook: pre-rollback}}
 KINDS = {
     "/api/v1": [("configmaps", "ConfigMap", True), ("services", "Service", True), ("services/status", "Service", True)],
     "/apis/apps/v1": [("deployments", "Deployment", True), ("deployments/scale", "Scale", True)],
+    "/apis/argoproj.io/v1alpha1": [("rollouts", "Rollout", True)],
     "/apis/batch/v1": [("jobs", "Job", True)],
     "/apis/scheduling.k8s.io/v1": [("priorityclasses", "PriorityClass", False)],
 }
@@ -99,6 +100,13 @@ def test_a_rollback_needs_to_change_every_kind_where_it_lives(api: FakeApi) -> N
     assert verbs(rollback, "secrets") == "create delete get list update"
     assert verbs(rollback, "replicasets") == "list"
     assert verbs(rollback, "pods") == "list"
+
+
+def test_a_rollout_is_aborted_before_helm_rolls_back(api: FakeApi) -> None:
+    needs = surveyed(api, "{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: web}}")
+    assert verbs(needs.rollback, "rollouts/status") == "patch"
+    assert verbs(needs.verdicts, "events") == "create"
+    assert verbs(surveyed(api, MANIFEST).rollback, "rollouts/status") == ""
 
 
 def test_helm_3_watches_hooks_alone(api: FakeApi) -> None:

@@ -13,8 +13,9 @@ from fake_api import FakeApi, running
 from analyzer.errors import LeaseLost, NoRelease
 from analyzer.model.guard import Guard
 from analyzer.model.target import ActionKind, Deployment, Intent, PlatformKind, Receipt, Target
-from analyzer.platforms import rollout_control
+from analyzer.platforms import rollout_control, rollout_watch
 from analyzer.platforms.rollout import Rollout, RolloutSettings
+from analyzer.platforms.rollout_note import TAKEN_BACK
 from analyzer.platforms.verdicts import MANAGED_BY, MANAGER, RELEASE
 
 Object = dict[str, Any]
@@ -29,7 +30,7 @@ EVENTS = "/api/v1/namespaces/shop/events"
 
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    monkeypatch.setattr(rollout_control, "PAUSE", 0.01)
+    monkeypatch.setattr(rollout_watch, "PAUSE", 0.01)
     with running(tmp_path) as api:
         yield api
 
@@ -163,7 +164,7 @@ class TestLook:
         assert found.labels == {"rollouts_pod_template_hash": (NEW, OLD)}
         assert (found.no_way_back, found.taken_back, found.obstacles) == ("", "", ())
 
-    def test_promoted_it_has_no_way_back(self, api: FakeApi) -> None:
+    def test_promoted_it_has_no_way_back_unless_one_is_known_to_be_good(self, api: FakeApi) -> None:
         """An abort would do nothing, and the revision before may be one that was aborted."""
         a_rollout(api, stable=NEW, phase="Healthy")
         a_pod(api, NEW)
@@ -173,6 +174,36 @@ class TestLook:
         assert "kubectl argo rollouts undo web -n shop" in found.no_way_back
         assert found.pods is not None
         assert (found.pods.baseline, found.pods.past) == ("", "")
+
+    @pytest.mark.parametrize(
+        ("strategy", "status", "told"),
+        [
+            ({}, {}, ""),
+            ({"steps": [{}, {}]}, {"currentStepIndex": 0}, "step 1 of 2"),
+            ({"steps": [{}, {}]}, {"currentStepIndex": 2}, ""),
+            (
+                {"steps": [{}, {}], "trafficRouting": {"nginx": {}}},
+                {"currentStepIndex": 1, "canary": {"weights": {"canary": {"weight": 25}, "stable": {"weight": 75}}}},
+                "step 2 of 2, traffic 25 % canary, 75 % stable",
+            ),
+            (
+                {"trafficRouting": {"maxTrafficWeight": 1000}},
+                {"canary": {"weights": {"canary": {"weight": 25}, "stable": {"weight": 975}}}},
+                "traffic 2.5 % canary, 97.5 % stable",
+            ),
+        ],
+    )
+    def test_how_far_it_has_come(self, api: FakeApi, strategy: Object, status: Object, told: str) -> None:
+        found = a_rollout(api, **status)
+        found["spec"]["strategy"] = {"canary": strategy}
+        api.put(WHERE, found)
+        stage = look(api).stage
+        assert stage is not None
+        assert str(stage) == told
+        assert (stage.steps, stage.canary is None) == (len(strategy.get("steps", ())), "canary" not in status)
+        found["status"]["stableRS"] = NEW
+        api.put(WHERE, found)
+        assert look(api).stage is None
 
     def test_one_that_is_not_there(self, api: FakeApi) -> None:
         with pytest.raises(NoRelease, match="there is no Rollout web in namespace shop"):
@@ -256,9 +287,7 @@ class TestAbort:
         assert receipt.detail == "rollout/web was aborted: back to revision 1, the stable one"
         found = api.objects[WHERE]
         assert found["status"]["abort"] is True
-        assert (
-            found["metadata"]["annotations"][rollout_control.REASON] == "canary-analyzer a1: errors 9 % against 0.2 %"
-        )
+        assert found["metadata"]["annotations"][TAKEN_BACK] == "canary-analyzer a1: errors 9 % against 0.2 %"
         event = api.objects[f"{EVENTS}/web.a1"]
         assert (event["reason"], event["type"], event["involvedObject"]["uid"]) == ("TakenBack", "Warning", "u1")
 
@@ -291,19 +320,6 @@ class TestAbort:
         receipt = act(api)
         assert receipt is not None
         assert receipt.ok, receipt
-
-    def test_one_that_was_promoted_meanwhile_is_not_aborted(self, api: FakeApi) -> None:
-        a_rollout(api)
-
-        async def after_promotion(rollout: Rollout, intent: Intent) -> Receipt:
-            a_rollout(api, stable=NEW, phase="Healthy")
-            return await rollout.take_back(intent)
-
-        receipt = act(api, after_promotion)
-        assert receipt is not None
-        assert not receipt.ok
-        assert "abort" not in api.objects[WHERE]["status"]
-        assert "rollout/web was not taken back: rollout/web is fully promoted" in receipt.detail
 
     def test_a_change_that_the_controller_has_not_seen_is_waited_for(
         self, api: FakeApi, monkeypatch: pytest.MonkeyPatch

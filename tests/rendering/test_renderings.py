@@ -8,9 +8,10 @@ import pytest
 
 from analyzer.model.judgement import Evidence, Interval, Judgement, Standing
 from analyzer.model.report import Action, ActionResult, Guard, Report, Verdict
-from analyzer.model.target import ActionKind, PlatformKind, Revision, Target
+from analyzer.model.target import ActionKind, PlatformKind, Revision, Stage, Target
 from analyzer.rendering.document import markdown
 from analyzer.rendering.github import annotations
+from analyzer.rendering.html import render
 from analyzer.rendering.junit import junit
 from analyzer.rendering.text import text
 
@@ -40,6 +41,16 @@ def report(**more: object) -> Report:
         ),
     }
     return Report.model_validate(values | more)
+
+
+def test_how_far_it_was_brought_out_stands_in_every_form() -> None:
+    told = "step 2 of 4, traffic 25 % canary, 75 % stable"
+    staged = report(stage=Stage(step=2, steps=4, canary=0.25, stable=0.75))
+    for form in (text, markdown, render):
+        assert told in form(staged)
+        assert "step" not in form(report())
+        assert "step" not in form(report(stage=Stage()))
+    assert json.loads(staged.model_dump_json())["stage"] == {"step": 2, "steps": 4, "canary": 0.25, "stable": 0.75}
 
 
 def hostile() -> Report:

@@ -49,7 +49,13 @@ def test_every_rule_set_is_good(text: str) -> None:
 def test_there_are_rule_sets() -> None:
     assert len(GOOD) == 3
     used = " ".join(GOOD)
-    assert [key for key in KEYS if f"{key}:" not in used] == ["comparison", "direction", "namespaceLabel", "onFail"]
+    assert [key for key in KEYS if f"{key}:" not in used] == [
+        "comparison",
+        "direction",
+        "namespaceLabel",
+        "onFail",
+        "onPass",
+    ]
 
 
 def test_the_mistakes_are_told_as_the_document_says() -> None:

@@ -141,6 +141,14 @@ class TestSoManyAnHour:
         assert await one.withheld("a", "shop", "helm/web", "rollback") == ""
         assert await other.withheld("b", "bank", "command/api", "abort") != ""
 
+    async def test_promotions_are_not_counted(self, brakes: Make, switch: Switch) -> None:
+        made = brakes(rollbacks_per_hour=1)
+        for id_ in ("a", "b"):
+            assert await made.withheld(id_, "shop", f"rollout/{id_}", "promote") == ""
+        assert await made.withheld("c", "shop", "rollout/c", "rollback") == ""
+        await switch.set(BY_ANN)
+        assert await made.withheld("d", "shop", "rollout/d", "promote") != ""
+
     async def test_none_is_allowed(self, brakes: Make) -> None:
         assert await asked(brakes(rollbacks_per_hour=0)) == ("the settings allow no act at all (rollbacks_per_hour: 0)")
 

@@ -25,7 +25,8 @@ from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.entry import Claim, Decision, DecisionKind, Entry, State
-from tests.engine.world import START, TARGET, Platform, Script, Source, rates, rule_set
+from analyzer.store.switch import Setting, Switch
+from tests.engine.world import DEPLOYMENT, START, TARGET, Platform, Script, Source, rates, rule_set
 
 GOOD, BAD = rates(0.001), rates(0.2)
 
@@ -56,6 +57,7 @@ class Shop:
     scripts: dict[str, Script] = field(default_factory=dict)
     platforms: dict[str, Platform] = field(default_factory=dict)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
+    retries: bool = False
 
     @asynccontextmanager
     async def prepared(self, entry: Entry, *, dry_run: bool) -> AsyncIterator[Prepared]:
@@ -68,6 +70,7 @@ class Shop:
             parameters={},
             access=PrometheusAccess(url="http://prometheus"),
             wanted=Wanted(since=START),
+            retry=self.retries,
             acting=not dry_run,
         )
         platform = self.platforms.setdefault(entry.id, Platform())
@@ -350,5 +353,23 @@ def test_troubles_do_not_tell_where_the_database_is(tmp_path: Path) -> None:
 
             await floor.until(troubled)
             assert supervisor.troubles() == ["the database cannot be read or written now: the log says why"]
+
+    on_floor(tmp_path, test)
+
+
+def test_while_actions_are_switched_off_nothing_is_retried(tmp_path: Path) -> None:
+    """It would change the target before there is an act that could be held."""
+
+    async def test(floor: Floor) -> None:
+        floor.shop.retries = True
+        aborted = DEPLOYMENT.model_copy(update={"taken_back": "it was aborted already"})
+        floor.shop.platforms["a"] = Platform(looks=[aborted])
+        await Switch(floor.database).set(Setting("off", by="ann", why="", at=START))
+        await floor.order("a")
+        async with running(floor.supervisor()):
+            await floor.until_ended("a")
+        summary = (await floor.analyses.get("a")).summary
+        assert summary.verdict == Verdict.ERROR
+        assert "was not retried: that changes it, and here nothing may be done" in summary.reason
 
     on_floor(tmp_path, test)

@@ -22,6 +22,7 @@ from analyzer.model.event import (
     Intended,
     Planned,
     Regrouped,
+    Staged,
     Troubled,
     Verified,
     WindowRead,
@@ -30,7 +31,7 @@ from analyzer.model.plan import SideMatchers
 from analyzer.model.reading import Absence, Cursor, Events, History, Level, Missing, Reading, Side, Window
 from analyzer.model.report import Guard, Verdict
 from analyzer.model.ruleset import Comparison
-from analyzer.model.target import ActionKind, Intent, Receipt
+from analyzer.model.target import ActionKind, Intent, Receipt, Stage
 from tests.engine.world import DEPLOYMENT, START, TARGET, World, rates, rule_set
 
 METRICS = ["errors", "memory"]
@@ -120,6 +121,8 @@ class Draft:
             case "regrouped":
                 found = SideMatchers(canary='pod="b"', baseline=None, comparison=Comparison.ROLLING, told_since=at)
                 return Regrouped(at=at, sides=found)
+            case "staged":
+                return Staged(at=at, stage=Stage(step=2, steps=4, canary=0.25, stable=0.75))
             case "extended":
                 return Extended(at=at, deadline_at=at + 300)
             case "commanded":
@@ -145,7 +148,18 @@ class Draft:
         return WindowRead(at=at, reading=reading, cursor=cursor)
 
 
-OTHERS = ["older window", "history", "trouble", "refusal", "platform", "regrouped", "extended", "commanded", "passed"]
+OTHERS = [
+    "older window",
+    "history",
+    "trouble",
+    "refusal",
+    "platform",
+    "regrouped",
+    "staged",
+    "extended",
+    "commanded",
+    "passed",
+]
 OTHERS += ["failed", "held", "intended", "dropped", "acted", "verified"]
 drafts = st.builds(
     Draft,

@@ -91,21 +91,6 @@ def test_what_is_fully_promoted_has_no_way_back(opened: Opening) -> None:
         assert "the way back is impossible: rollout/shop is fully promoted" in checked.stderr, checked
 
 
-def test_what_a_release_owns_is_aborted_and_then_rolled_back(opened: Opening) -> None:
-    """The abort is fast; helm rollback takes it out of the phase Degraded, as the report says."""
-    with opened(HELM, *STEPS) as shop:
-        phase(shop, "Healthy")
-        shop.upgrade(BAD, *STEPS)
-        checked = check(shop)
-        assert checked.summary == (10, "fail", "rollback", "done", None), checked
-        assert "helm rollback shop takes it out of the phase Degraded" in checked.warnings
-        shop.serves("good", "good")
-        assert status(shop)["phase"] == "Degraded"
-        shop.namespace.helm(HELM, "rollback", RELEASE, "1")
-        phase(shop, "Healthy")
-        shop.serves("good", "good")
-
-
 def test_an_abort_by_hand_ends_the_analysis(opened: Opening) -> None:
     with opened(HELM, *STEPS, plain=True) as shop:
         phase(shop, "Healthy")
