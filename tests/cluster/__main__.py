@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from tests.cluster.bed import ENVIRONMENT, Bed, describe
-from tests.cluster.control_plane import ADDRESS, HERE, ControlPlane, rollout_definitions
+from tests.cluster.control_plane import ADDRESS, HERE, ControlPlane, definitions
 from tests.cluster.supervisor import StartError, Supervisor
 
 ROOT = HERE.parents[1]
@@ -36,7 +36,7 @@ def programs() -> dict[str, Path]:
     """All that are built. `build` prints their names and paths, and builds none that is there."""
     done = subprocess.run([HERE / "programs" / "build"], check=False, stdout=subprocess.PIPE, text=True)
     found = {name: Path(path) for name, path in (line.split(" ", 1) for line in done.stdout.splitlines())}
-    if done.returncode != 0 or not rollout_definitions(found).exists():
+    if done.returncode != 0 or not all(definitions(found, one).exists() for one in ("argo-rollouts", "argocd")):
         raise StartError("programs are missing, and there is no network in here to fetch them: scripts/setup cluster")
     return found
 

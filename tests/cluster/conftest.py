@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.bed import ENVIRONMENT, Bed
+from tests.cluster.git import GitRepository
 from tests.cluster.namespace import Namespace
 from tests.cluster.process import CommandError
 
@@ -79,6 +80,12 @@ def _keep_state(bed: Bed, namespace: Namespace) -> None:
     except CommandError as error:
         state = str(error)
     (bed.folder / "logs" / f"{namespace.name}.yaml").write_text(state)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitRepository:
+    """An empty Git repository, which Argo CD can read as well (`repository.url`)."""
+    return GitRepository.create(tmp_path / "repository")
 
 
 @pytest.fixture(params=[3, 4], ids=["helm3", "helm4"])

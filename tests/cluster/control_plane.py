@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.cluster.argocd import ArgoCD, settings
 from tests.cluster.health import answers
 from tests.cluster.kubeconfig import write_kubeconfig
 from tests.cluster.supervisor import Program
@@ -53,9 +54,9 @@ _IDLE_CONTROLLERS = (
 )
 
 
-def rollout_definitions(programs: Mapping[str, Path]) -> Path:
-    """The folder with the custom resource definitions of Argo Rollouts; `programs/manifests` fills it."""
-    return programs["argo-rollouts"].parent / "crds"
+def definitions(programs: Mapping[str, Path], program: str) -> Path:
+    """The folder with the custom resource definitions of "argo-rollouts" or "argocd"; `programs/manifests` fills it."""
+    return programs[program].parent / "crds"
 
 
 @dataclass
@@ -67,7 +68,7 @@ class ControlPlane:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts")
+        self._write_tokens("admin", "controllers", "kubelet", "argo-rollouts", "argocd")
         key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.key)]
         subprocess.run(key, check=True, capture_output=True)
 
@@ -98,7 +99,8 @@ class ControlPlane:
     def all(self) -> list[Program]:
         """In the order of their start."""
         kubelet = [self._kubelet()] if (HERE / "kubelet" / "__main__.py").exists() else []
-        return [self._etcd(), self._api_server(), self._controllers(), *kubelet, self._argo_rollouts()]
+        cluster = [self._etcd(), self._api_server(), self._controllers(), *kubelet]
+        return [*cluster, self._argo_rollouts(), *self._argocd()]
 
     def _write_tokens(self, *users: str) -> None:
         self.tokens = {user: secrets.token_hex(16) for user in users}
@@ -185,14 +187,31 @@ class ControlPlane:
         ready = partial(answers, "http://127.0.0.1:10258/healthz")
         return Program("argo-rollouts", command, ready, before=self._install_rollouts, waits=True)
 
+    def _argocd(self) -> list[Program]:
+        argocd = ArgoCD(
+            folder=self.folder / "argocd",
+            program=self.programs["argocd"],
+            helm=self.programs["helm3"],
+            kubeconfig=self.folder / "argocd.kubeconfig",
+        )
+        return argocd.programs(self._install_argocd)
+
     def _make(self, user: str) -> None:
         self.kubeconfig(user)
 
     def _install_rollouts(self) -> None:
         self._make("argo-rollouts")
-        definitions = rollout_definitions(self.programs)
-        self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={definitions}")
-        self._kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={definitions}")
+        self._define("argo-rollouts")
+
+    def _install_argocd(self) -> None:
+        self._make("argocd")
+        self._define("argocd")
+        self._kubectl("apply", "--filename=-", stdin=settings())
+
+    def _define(self, program: str) -> None:
+        folder = definitions(self.programs, program)
+        self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
+        self._kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")
 
     def _node_is_ready(self) -> bool:
         query = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
@@ -201,6 +220,6 @@ class ControlPlane:
         except subprocess.CalledProcessError:
             return False
 
-    def _kubectl(self, *arguments: str) -> str:
+    def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         command = [str(self.programs["kubectl"]), f"--kubeconfig={self.kubeconfig('admin')}", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, input=stdin, check=True, capture_output=True, text=True, timeout=60).stdout

@@ -1,5 +1,6 @@
 """Health endpoints of programs, polled with a deadline."""
 
+import socket
 import ssl
 import time
 import urllib.error
@@ -30,6 +31,15 @@ def answers(url: str, *, authority: Path | None = None, token: str | None = None
         error.close()
         return False
     except (OSError, urllib.error.URLError):
+        return False
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections at this port of 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT):
+            return True
+    except OSError:
         return False
 
 

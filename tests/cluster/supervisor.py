@@ -11,7 +11,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,8 @@ class StartError(Exception):
 class Program:
     """How to run a program. `ready` tells whether it works; `before` runs ahead of its first start; times in seconds.
 
-    One that is `waits` is started when a test asks for it, not with the bed.
+    One that is `waits` is started when a test asks for it, not with the bed; those that it `needs` before it.
+    `environment` is that of the supervisor unless given.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Program:
     waits: bool = False
     grace: float = 3.0
     deadline: float = 60.0
+    environment: Mapping[str, str] | None = None
+    needs: Sequence[str] = ()
 
 
 class Supervised:
@@ -115,6 +118,7 @@ class Supervised:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self.program.environment,
                 start_new_session=True,  # Ctrl-C is for whoever runs the bed
             )
 
@@ -165,10 +169,15 @@ class Supervisor:
         if name not in self._all or verb not in {"start", "stop"}:
             return f"{line.strip()!r}: there are {', '.join(self._all)} to start or stop"
         try:
-            self._all[name].start() if verb == "start" else self._all[name].stop()
+            self._start(name) if verb == "start" else self._all[name].stop()
         except (StartError, OSError, subprocess.CalledProcessError) as error:
             return str(error) or repr(error)
         return "ok"
+
+    def _start(self, name: str) -> None:
+        for needed in self._all[name].program.needs:
+            self._start(needed)
+        self._all[name].start()
 
     def _tend(self) -> None:
         while not self._over.wait(_POLL):
