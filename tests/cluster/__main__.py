@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.cluster.bed import ENVIRONMENT, Bed, describe
 from tests.cluster.control_plane import ADDRESS, HERE, ControlPlane, definitions
+from tests.cluster.process import CommandError
 from tests.cluster.supervisor import StartError, Supervisor
 
 ROOT = HERE.parents[1]
@@ -99,7 +100,7 @@ def main() -> int:
     folder, code = Path(tempfile.mkdtemp(prefix="canary-bed-")), 1
     try:
         code = run(folder, sys.argv[1:])
-    except (StartError, subprocess.CalledProcessError) as error:
+    except (StartError, CommandError, subprocess.CalledProcessError) as error:
         say(str(error))
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT

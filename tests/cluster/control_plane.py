@@ -3,6 +3,7 @@
 `enter` gives each bed a network of its own, so every port here is fixed.
 """
 
+import json
 import secrets
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from tests.cluster.argocd import ArgoCD, settings
-from tests.cluster.health import answers
+from tests.cluster.health import answers, until
 from tests.cluster.kubeconfig import write_kubeconfig
+from tests.cluster.process import CommandError, run
 from tests.cluster.supervisor import Program
 
 HERE = Path(__file__).parent
@@ -211,15 +213,20 @@ class ControlPlane:
     def _define(self, program: str) -> None:
         folder = definitions(self.programs, program)
         self._kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
-        self._kubectl("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")
+        until(lambda: self._are_established(folder), seconds=30, what=f"{program}'s definitions are established")
+
+    def _are_established(self, folder: Path) -> bool:
+        """`kubectl wait` ends with an error at one that has no conditions yet."""
+        found = json.loads(self._kubectl("get", f"--filename={folder}", "--output=json"))["items"]
+        conditions = [one.get("status", {}).get("conditions") or [] for one in found]
+        return all(any((one["type"], one["status"]) == ("Established", "True") for one in some) for some in conditions)
 
     def _node_is_ready(self) -> bool:
         query = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         try:
             return self._kubectl("get", "node", NODE, "--ignore-not-found", "-o", query) == "True"
-        except subprocess.CalledProcessError:
+        except CommandError:
             return False
 
     def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        command = [str(self.programs["kubectl"]), f"--kubeconfig={self.kubeconfig('admin')}", *arguments]
-        return subprocess.run(command, input=stdin, check=True, capture_output=True, text=True, timeout=60).stdout
+        return run([self.programs["kubectl"], f"--kubeconfig={self.kubeconfig('admin')}", *arguments], stdin=stdin)

@@ -19,7 +19,10 @@ def answers(url: str, *, authority: Path | None = None, token: str | None = None
         # Between its start and its first certificate a program has no file to verify it with.
         if authority is not None and not authority.exists():
             return False
-        context = ssl.create_default_context(cafile=authority)
+        try:
+            context = ssl.create_default_context(cafile=authority)
+        except ssl.SSLError:  # it is being written
+            return False
         if authority is None:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.cluster.health import until
+from tests.cluster.process import CommandError
 
 SOCKET = "supervisor.sock"
 _POLL = 0.05  # seconds
@@ -170,7 +171,7 @@ class Supervisor:
             return f"{line.strip()!r}: there are {', '.join(self._all)} to start or stop"
         try:
             self._start(name) if verb == "start" else self._all[name].stop()
-        except (StartError, OSError, subprocess.CalledProcessError) as error:
+        except (StartError, OSError, CommandError) as error:
             return str(error) or repr(error)
         return "ok"
 

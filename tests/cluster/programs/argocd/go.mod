@@ -4,6 +4,8 @@ go 1.26.0
 
 tool canary-analyzer.io/tests/cluster/programs/argocd
 
+// Argo CD 3.2.12 does not compile, and the modules of 3.3 and later replace gitops-engine by a folder of the repository
+// that they come from, which no module has.
 require (
 	github.com/alicebob/miniredis/v2 v2.35.0
 	github.com/argoproj/argo-cd/v3 v3.2.11
