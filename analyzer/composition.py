@@ -16,9 +16,11 @@ from analyzer.engine.runner import Runner
 from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSetError, UsageError
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
+from analyzer.model.gitops import GitOps
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.application import Application, ApplicationSettings
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
@@ -69,6 +71,7 @@ class AnalysisOrder:
     rollback_command: str | None = None
     rollback: RollbackOptions = field(default_factory=RollbackOptions)
     to_revision: int | None = None
+    gitops: GitOps = field(default_factory=GitOps)
     needs_ready_pods: bool = False
     acting: bool = True
     actions_on: bool = True
@@ -76,7 +79,7 @@ class AnalysisOrder:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
-IN_CLUSTER = (Helm, Rollout)
+IN_CLUSTER = (Helm, Rollout, Application)
 """The platforms that know pods, keep verdicts in the cluster, and need rights there."""
 SHIPPED = (Path(__file__).parent / "rules", Path(__file__).parent.parent / "rules")
 """Where the shipped rule sets are: in an installed package, and in a checkout."""
@@ -189,7 +192,8 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     if deployment.in_progress:
         target, wanted = deployment.target, deployment.wanted
         where = f" --namespace {target.namespace}" if target.namespace else ""
-        by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted else ""
+        is_helm = target.kind == PlatformKind.HELM
+        by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted and is_helm else ""
         raise PlatformError(
             f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end; if the program "
             f"that began it was killed, roll back by hand first{by_hand}"
@@ -218,7 +222,9 @@ def needs_way_back(rule_set: RuleSet) -> bool:
     return rule_set.spec.on_fail != OnFail.NONE or rule_set.spec.on_inconclusive == OnInconclusive.ROLLBACK
 
 
-async def _check_rights(platform: Helm | Rollout, deployment: Deployment, complain: Callable[[str], None]) -> None:
+async def _check_rights(
+    platform: Helm | Rollout | Application, deployment: Deployment, complain: Callable[[str], None]
+) -> None:
     """Now, and not in the middle of an incident.
 
     Raises:
@@ -307,6 +313,9 @@ def platform_of(
             )
         case PlatformKind.ROLLOUT:
             return Rollout(order.target, cluster, RolloutSettings(order.rollback.timeout, order.to_revision))
+        case PlatformKind.APPLICATION:
+            settings = ApplicationSettings(order.rollback.timeout, order.to_revision, order.gitops)
+            return Application(order.target, cluster, settings)
         case PlatformKind.HELM:
             return Helm(order.target, _helm_settings(order, turns), cluster)
 

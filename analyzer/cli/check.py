@@ -18,6 +18,7 @@ from analyzer.cli.streams import tell
 from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
 from analyzer.model.base import EARLIEST
+from analyzer.model.gitops import IN_GIT, GitOps, GitOpsMode
 from analyzer.model.report import Report
 from analyzer.model.target import PlatformKind, Target
 from analyzer.model.units import parse_duration
@@ -61,6 +62,9 @@ class Options:
     record: Path | None
     output: Output | None
     output_file: Path | None
+    gitops: GitOpsMode = GitOpsMode.HOLD
+    gitops_repository: str | None = None
+    gitops_branch: str | None = None
     server: Server = HERE
 
 
@@ -170,6 +174,7 @@ def read_order(options: Options) -> AnalysisOrder:
             force_conflicts=options.force_conflicts,
         ),
         to_revision=options.to_revision,
+        gitops=_gitops(options),
         acting=not options.dry_run,
         actions_on=_actions_on(),
         record=options.record,
@@ -178,7 +183,9 @@ def read_order(options: Options) -> AnalysisOrder:
 
 def _target(options: Options) -> Target:
     if not options.target:
-        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME")
+        raise UsageError(
+            "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, application/NAME or command/NAME"
+        )
     try:
         target = Target.parse(options.target, options.namespace or "")
     except ValueError as error:
@@ -189,6 +196,15 @@ def _target(options: Options) -> Target:
     elif options.rollback_command is not None:
         raise UsageError(f"--rollback-command is for command/NAME; {options.target} has a way back of its own")
     return target
+
+
+def _gitops(options: Options) -> GitOps:
+    for flag, value in (("--gitops-repository", options.gitops_repository), ("--gitops-branch", options.gitops_branch)):
+        if value is not None and options.gitops not in IN_GIT:
+            raise UsageError(f"{flag} says where a revert is pushed to: it needs --gitops revert or propose")
+        if value is not None and (not value.strip() or value.startswith("-") or not value.isprintable()):
+            raise UsageError(f"{flag} {value!r}: write an address or a name that Git knows")
+    return GitOps(mode=options.gitops, repository=options.gitops_repository or "", branch=options.gitops_branch or "")
 
 
 def _access(options: Options) -> PrometheusAccess | None:

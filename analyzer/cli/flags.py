@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from analyzer.cli.output import Output
+from analyzer.model.gitops import GitOpsMode
 
 WHERE = "Where readings come from"
 SIDES = "What is compared"
@@ -63,6 +64,22 @@ Helm = Annotated[
 ToRevision = Annotated[
     int | None,
     typer.Option(min=1, help="for helm: go back to this revision, not the last good one", rich_help_panel=PLATFORM),
+]
+
+GitOps = Annotated[
+    GitOpsMode,
+    typer.Option(
+        help="for application/NAME: what may be done through Argo CD or Git to take it back",
+        rich_help_panel=PLATFORM,
+    ),
+]
+GitOpsRepository = Annotated[
+    str | None,
+    typer.Option(help="where a revert is pushed to; default: the Application's repoURL", rich_help_panel=PLATFORM),
+]
+GitOpsBranch = Annotated[
+    str | None,
+    typer.Option(help="which branch is reverted; default: the one the Application follows", rich_help_panel=PLATFORM),
 ]
 
 Parameters = Annotated[

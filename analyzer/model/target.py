@@ -26,6 +26,7 @@ class PlatformKind(StrEnum):
     HELM = "helm"
     COMMAND = "command"
     ROLLOUT = "rollout"
+    APPLICATION = "application"
 
 
 class Target(Model):
