@@ -94,8 +94,8 @@ class TestSuspend:
         assert receipt.ok, receipt
         assert receipt.detail == (
             f"application/web was taken back: pinned to {commit('a')[:12]}, and Argo CD has synced that; automated "
-            "sync is off; to do by hand: revert the change in Git, then argocd app set web --revision main --sync-policy "
-            "automated --self-heal --auto-prune"
+            "sync is off; to do by hand: revert the change in Git, then argocd app set web --revision main "
+            "--sync-policy automated --self-heal --auto-prune"
         )
         found = api.objects[WHERE]
         assert found["spec"]["source"] == source(targetRevision=commit("a"))
