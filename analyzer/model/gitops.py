@@ -1,8 +1,7 @@
 """How what a GitOps tool brings out is taken back: through it, and never against it."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from analyzer.model.base import Model
 
 
 class GitOpsMode(StrEnum):
@@ -19,7 +18,8 @@ IN_GIT = frozenset({GitOpsMode.REVERT, GitOpsMode.PROPOSE})
 """The modes that change Git, and not the cluster."""
 
 
-class GitOps(Model):
+@dataclass(frozen=True)
+class GitOps:
     """How to act through an owner. `repository` (a URL, or a path) and `branch` are where a revert is pushed to; empty:
     what the owner itself follows."""
 

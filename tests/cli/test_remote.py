@@ -544,7 +544,8 @@ class TestUsage:
         [
             (
                 ["--server", "http://x"],
-                "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME or command/NAME, or --attach ID",
+                "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, application/NAME or command/NAME, or "
+                "--attach ID",
             ),
             (["helm/web", "--server", "http://x"], "Missing option '--rules'"),
             ([], "Missing argument 'TARGET'"),
