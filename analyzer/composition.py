@@ -193,10 +193,10 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
         target, wanted = deployment.target, deployment.wanted
         where = f" --namespace {target.namespace}" if target.namespace else ""
         is_helm = target.kind == PlatformKind.HELM
-        by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted and is_helm else ""
+        by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted else ""
+        killed = f"; if the program that began it was killed, roll back by hand first{by_hand}" if is_helm else ""
         raise PlatformError(
-            f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end; if the program "
-            f"that began it was killed, roll back by hand first{by_hand}"
+            f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end{killed}"
         )
     if deployment.taken_back:
         raise PlatformError(deployment.taken_back)

@@ -12,13 +12,16 @@ from analyzer.composition import (
     _check_rights,
     make_plan,
     needs_way_back,
+    platform_of,
     with_pods,
 )
 from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.reading import Absence, Missing
 from analyzer.model.ruleset import HealthRule, RuleSet
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
-from analyzer.platforms.cluster import ClusterSettings
+from analyzer.platforms.application import Application, ApplicationSettings
+from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.sources.pods import PodSource
 from tests.judge.rules.ruling import rule_set
 
@@ -146,3 +149,24 @@ def test_an_operation_in_progress_says_what_to_do(wanted: Revision | None, words
     with pytest.raises(PlatformError) as refused:
         make_plan(order, rule_set(ERRORS), deployment, PodSource(nobody), 1000)
     assert str(refused.value).endswith(words)
+
+
+def test_an_application_is_taken_back_as_the_order_says() -> None:
+    target = Target(kind=PlatformKind.APPLICATION, name="web")
+    gitops = GitOps(mode=GitOpsMode.SUSPEND)
+    order = AnalysisOrder(
+        target=target, rules="http", parameters={}, access=None, wanted=Wanted(), to_revision=7, gitops=gitops
+    )
+    platform = platform_of(order, Cluster())
+    assert isinstance(platform, Application)
+    assert platform.settings == ApplicationSettings(timeout=300.0, to_revision=7, gitops=gitops)
+
+
+@pytest.mark.parametrize(("kind", "by_hand"), [("helm", True), ("application", False)])
+def test_an_operation_under_way_is_waited_for_by_a_person(kind: str, by_hand: bool) -> None:
+    target = Target(kind=PlatformKind(kind), name="web")
+    deployment = DEPLOYMENT.model_copy(update={"target": target, "in_progress": "Running"})
+    order = AnalysisOrder(target=target, rules="http", parameters={}, access=None, wanted=Wanted())
+    with pytest.raises(PlatformError, match=f"an operation on {kind}/web is in progress \\(Running\\)") as raised:
+        make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked
+    assert ("roll back by hand first: helm rollback web 1" in str(raised.value)) is by_hand

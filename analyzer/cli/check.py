@@ -174,7 +174,7 @@ def read_order(options: Options) -> AnalysisOrder:
             force_conflicts=options.force_conflicts,
         ),
         to_revision=options.to_revision,
-        gitops=_gitops(options),
+        gitops=_gitops(options, target),
         acting=not options.dry_run,
         actions_on=_actions_on(),
         record=options.record,
@@ -198,7 +198,9 @@ def _target(options: Options) -> Target:
     return target
 
 
-def _gitops(options: Options) -> GitOps:
+def _gitops(options: Options, target: Target) -> GitOps:
+    if options.gitops != GitOpsMode.HOLD and target.kind != PlatformKind.APPLICATION:
+        raise UsageError(f"--gitops is for application/NAME; {target} has a way back of its own")
     for flag, value in (("--gitops-repository", options.gitops_repository), ("--gitops-branch", options.gitops_branch)):
         if value is not None and options.gitops not in IN_GIT:
             raise UsageError(f"{flag} says where a revert is pushed to: it needs --gitops revert or propose")

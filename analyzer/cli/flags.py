@@ -63,7 +63,11 @@ Helm = Annotated[
 ]
 ToRevision = Annotated[
     int | None,
-    typer.Option(min=1, help="for helm: go back to this revision, not the last good one", rich_help_panel=PLATFORM),
+    typer.Option(
+        min=1,
+        help="go back to this revision (of helm, or the id in Argo CD's history), not the last good one",
+        rich_help_panel=PLATFORM,
+    ),
 ]
 
 GitOps = Annotated[

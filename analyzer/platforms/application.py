@@ -43,7 +43,7 @@ class Application:
     def __init__(self, target: Target, cluster: Cluster, settings: ApplicationSettings | None = None) -> None:
         self._target = target
         self._cluster = cluster
-        self._settings = settings or ApplicationSettings()
+        self.settings = settings or ApplicationSettings()
         self._namespace = target.namespace or NAMESPACE
         self._where = path(API, "applications", self._namespace, target.name)
 
@@ -56,10 +56,10 @@ class Application:
         """
         state, current = await self._state()
         judged = await self._judged()
-        wanted = state.wanted(judged, self._settings.to_revision)
+        wanted = state.wanted(judged, self.settings.to_revision)
         no_way_back = self._no_way_back(state, wanted)
         told = await application_obstacles.look(
-            self._cluster, self._target, self._namespace, state, self._settings.gitops.mode
+            self._cluster, self._target, self._namespace, state, self.settings.gitops.mode
         )
         pods, no_pods = await self._pods(state, wanted)
         replaced_by = state.after(wanted) if wanted else current
@@ -98,10 +98,10 @@ class Application:
             return f"{self._target} deploys to another cluster ({state.elsewhere}), whose pods cannot be seen from here"
         if wanted is None:
             return self._nothing_earlier(state)
-        return refusal(self._target, state, wanted, self._settings.gitops)
+        return refusal(self._target, state, wanted, self.settings.gitops)
 
     def _nothing_earlier(self, state: State) -> str:
-        asked, current = self._settings.to_revision, state.current
+        asked, current = self.settings.to_revision, state.current
         assert current is not None
         kept = [f"{each.ids[-1]} ({each.number})" for each in state.generations if each.revision != current.revision]
         if asked is not None:
@@ -145,7 +145,7 @@ class Application:
             NoWayBack: there is no usable git program, or the repository is refused.
             PlatformError: the API server or the repository cannot be asked.
         """
-        mode = self._settings.gitops.mode
+        mode = self.settings.gitops.mode
         if deployment.wanted is None or mode == GitOpsMode.HOLD:
             return ""
         state, _ = await self._state()
@@ -166,7 +166,7 @@ class Application:
         state, _ = await self._state()
         if state.elsewhere:
             return Missing(why=Absence.NO_SERIES, detail=f"{self._target} deploys to another cluster"), None
-        wanted = state.wanted(await self._judged(), self._settings.to_revision)
+        wanted = state.wanted(await self._judged(), self.settings.to_revision)
         return health(await self._groups(state, wanted))
 
     async def verdicts(self) -> Verdicts:
@@ -182,14 +182,14 @@ class Application:
         return await self._way_back().settle(intent, confirm)
 
     def _way_back(self) -> ApplicationControl | ApplicationRevert:
-        return self._reverting() if self._settings.gitops.mode in IN_GIT else self._control()
+        return self._reverting() if self.settings.gitops.mode in IN_GIT else self._control()
 
     def _control(self) -> ApplicationControl:
-        settings = self._settings
+        settings = self.settings
         return ApplicationControl(self._cluster, self._target, self._namespace, settings.gitops.mode, settings.timeout)
 
     def _reverting(self) -> ApplicationRevert:
-        return ApplicationRevert(self._control(), self._settings.gitops)
+        return ApplicationRevert(self._control(), self.settings.gitops)
 
 
 def _listed(kept: list[str]) -> str:

@@ -68,6 +68,13 @@ class TestUsage:
         ("arguments", "words"),
         [
             (["check", "web"], "TARGET 'web' is not a target: write helm/NAME or command/NAME or rollout/NAME"),
+            (["check", "helm/web", "--gitops", "suspend"], "--gitops is for application/NAME; helm/web has a way back"),
+            (["check", "application/web", "--gitops", "fight"], "'fight' is not one of 'hold', 'suspend'"),
+            (["check", "application/web", "--gitops-branch", "main"], "it needs --gitops revert or propose"),
+            (
+                ["check", "application/web", "--gitops", "revert", "--gitops-repository", "-x"],
+                "--gitops-repository '-x': write an address",
+            ),
             (["check", "flux/web"], "is not a target"),
             (["check", "helm/"], "is not a target"),
             (["check", "helm/-n"], "a name consists of letters"),
