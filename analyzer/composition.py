@@ -16,13 +16,14 @@ from analyzer.engine.runner import Runner
 from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSetError, UsageError
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
-from analyzer.model.gitops import GitOps
+from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
 from analyzer.platforms.application import Application, ApplicationSettings
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
+from analyzer.platforms.flux import FluxHelm
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, bring_out
@@ -316,6 +317,8 @@ def platform_of(
         case PlatformKind.APPLICATION:
             settings = ApplicationSettings(order.rollback.timeout, order.to_revision, order.gitops)
             return Application(order.target, cluster, settings)
+        case PlatformKind.HELM if order.gitops.mode == GitOpsMode.SUSPEND:
+            return FluxHelm(order.target, _helm_settings(order, turns), cluster)
         case PlatformKind.HELM:
             return Helm(order.target, _helm_settings(order, turns), cluster)
 

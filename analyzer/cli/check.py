@@ -199,8 +199,12 @@ def _target(options: Options) -> Target:
 
 
 def _gitops(options: Options, target: Target) -> GitOps:
-    if options.gitops != GitOpsMode.HOLD and target.kind != PlatformKind.APPLICATION:
-        raise UsageError(f"--gitops is for application/NAME; {target} has a way back of its own")
+    possible = {PlatformKind.APPLICATION: set(GitOpsMode), PlatformKind.HELM: {GitOpsMode.HOLD, GitOpsMode.SUSPEND}}
+    if options.gitops not in possible.get(target.kind, {GitOpsMode.HOLD}):
+        raise UsageError(
+            f"--gitops {options.gitops.value} is not possible for {target}: it is for application/NAME, and suspend "
+            "for helm/NAME too"
+        )
     for flag, value in (("--gitops-repository", options.gitops_repository), ("--gitops-branch", options.gitops_branch)):
         if value is not None and options.gitops not in IN_GIT:
             raise UsageError(f"{flag} says where a revert is pushed to: it needs --gitops revert or propose")

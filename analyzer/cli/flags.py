@@ -73,7 +73,7 @@ ToRevision = Annotated[
 GitOps = Annotated[
     GitOpsMode,
     typer.Option(
-        help="for application/NAME: what may be done through Argo CD or Git to take it back",
+        help="what may be done through Argo CD, Git or Flux to take it back; for helm: hold or suspend",
         rich_help_panel=PLATFORM,
     ),
 ]

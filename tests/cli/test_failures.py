@@ -68,7 +68,8 @@ class TestUsage:
         ("arguments", "words"),
         [
             (["check", "web"], "TARGET 'web' is not a target: write helm/NAME or command/NAME or rollout/NAME"),
-            (["check", "helm/web", "--gitops", "suspend"], "--gitops is for application/NAME; helm/web has a way back"),
+            (["check", "rollout/web", "--gitops", "suspend"], "--gitops suspend is not possible for rollout/web"),
+            (["check", "helm/web", "--gitops", "revert"], "it is for application/NAME, and suspend for helm/NAME too"),
             (["check", "application/web", "--gitops", "fight"], "'fight' is not one of 'hold', 'suspend'"),
             (["check", "application/web", "--gitops-branch", "main"], "it needs --gitops revert or propose"),
             (
