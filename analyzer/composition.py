@@ -16,12 +16,15 @@ from analyzer.engine.runner import Runner
 from analyzer.errors import NoWayBack, PlatformError, PlatformForbidden, RuleSetError, UsageError
 from analyzer.model.document import Document, read_rule_file
 from analyzer.model.event import Event, Planned
+from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import LONGEST_TEXT, Comparison, HealthRule, OnFail, OnInconclusive, OnPass, RuleSet, Sides
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.application import Application, ApplicationSettings
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.command import Command
 from analyzer.platforms.flagger import Flagger
+from analyzer.platforms.flux import FluxHelm
 from analyzer.platforms.helm import Helm, HelmSettings, RollbackOptions
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, bring_out
@@ -71,6 +74,7 @@ class AnalysisOrder:
     rollback: RollbackOptions = field(default_factory=RollbackOptions)
     to_revision: int | None = None
     retry: bool = False
+    gitops: GitOps = field(default_factory=GitOps)
     needs_ready_pods: bool = False
     acting: bool = True
     actions_on: bool = True
@@ -78,7 +82,7 @@ class AnalysisOrder:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
-IN_CLUSTER = (Helm, Rollout, Flagger)
+IN_CLUSTER = (Helm, Rollout, Application, Flagger)
 """The platforms that know pods, may keep verdicts in the cluster, and need rights there."""
 SHIPPED = (Path(__file__).parent / "rules", Path(__file__).parent.parent / "rules")
 """Where the shipped rule sets are: in an installed package, and in a checkout."""
@@ -201,10 +205,11 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     if deployment.in_progress:
         target, wanted = deployment.target, deployment.wanted
         where = f" --namespace {target.namespace}" if target.namespace else ""
+        is_helm = target.kind == PlatformKind.HELM
         by_hand = f": helm rollback {target.name} {wanted.number}{where}" if wanted else ""
+        killed = f"; if the program that began it was killed, roll back by hand first{by_hand}" if is_helm else ""
         raise PlatformError(
-            f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end; if the program "
-            f"that began it was killed, roll back by hand first{by_hand}"
+            f"an operation on {target} is in progress ({deployment.in_progress}): wait for it to end{killed}"
         )
     if deployment.taken_back:
         raise PlatformError(deployment.taken_back)
@@ -250,7 +255,7 @@ async def _retry(order: AnalysisOrder, platform: Platform) -> float:
 
 
 async def _check_rights(
-    platform: Helm | Rollout | Flagger, deployment: Deployment, complain: Callable[[str], None]
+    platform: Helm | Rollout | Application | Flagger, deployment: Deployment, complain: Callable[[str], None]
 ) -> None:
     """Now, and not in the middle of an incident.
 
@@ -342,6 +347,11 @@ def platform_of(
             return Rollout(order.target, cluster, RolloutSettings(order.rollback.timeout, order.to_revision))
         case PlatformKind.FLAGGER:
             return Flagger(order.target, cluster)
+        case PlatformKind.APPLICATION:
+            settings = ApplicationSettings(order.rollback.timeout, order.to_revision, order.gitops)
+            return Application(order.target, cluster, settings)
+        case PlatformKind.HELM if order.gitops.mode == GitOpsMode.SUSPEND:
+            return FluxHelm(order.target, _helm_settings(order, turns), cluster)
         case PlatformKind.HELM:
             return Helm(order.target, _helm_settings(order, turns), cluster)
 

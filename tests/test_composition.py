@@ -14,12 +14,15 @@ from analyzer.composition import (
     make_plan,
     needs_way_back,
     planned,
+    platform_of,
     with_pods,
 )
 from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.reading import Absence, Missing
 from analyzer.model.ruleset import HealthRule, RuleSet
 from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.platforms.application import Application, ApplicationSettings
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.rollout import Rollout
 from analyzer.sources.pods import PodSource
@@ -193,3 +196,24 @@ def test_a_retry_clears_the_abort_and_counts_from_then(asked: dict[str, bool], r
         return
     assert began <= asyncio.run(plan()) <= time.time()
     assert platform.retries == 1
+
+
+def test_an_application_is_taken_back_as_the_order_says() -> None:
+    target = Target(kind=PlatformKind.APPLICATION, name="web")
+    gitops = GitOps(mode=GitOpsMode.SUSPEND)
+    order = AnalysisOrder(
+        target=target, rules="http", parameters={}, access=None, wanted=Wanted(), to_revision=7, gitops=gitops
+    )
+    platform = platform_of(order, Cluster())
+    assert isinstance(platform, Application)
+    assert platform.settings == ApplicationSettings(timeout=300.0, to_revision=7, gitops=gitops)
+
+
+@pytest.mark.parametrize(("kind", "by_hand"), [("helm", True), ("application", False)])
+def test_an_operation_under_way_is_waited_for_by_a_person(kind: str, by_hand: bool) -> None:
+    target = Target(kind=PlatformKind(kind), name="web")
+    deployment = DEPLOYMENT.model_copy(update={"target": target, "in_progress": "Running"})
+    order = AnalysisOrder(target=target, rules="http", parameters={}, access=None, wanted=Wanted())
+    with pytest.raises(PlatformError, match=f"an operation on {kind}/web is in progress \\(Running\\)") as raised:
+        make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked
+    assert ("roll back by hand first: helm rollback web 1" in str(raised.value)) is by_hand

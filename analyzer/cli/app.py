@@ -11,6 +11,7 @@ from analyzer.cli import flags
 from analyzer.cli.output import Output
 from analyzer.cli.server_access import OnInterrupt, Server
 from analyzer.cli.wrapping import WrapsHelm
+from analyzer.model.gitops import GitOpsMode
 
 app = typer.Typer(
     name="canary",
@@ -38,7 +39,9 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
     target: Annotated[
         str | None,
         typer.Argument(
-            help="helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME", metavar="TARGET", show_default=False
+            help=flags.TARGETS,
+            metavar="TARGET",
+            show_default=False,
         ),
     ] = None,
     rules: Annotated[str | None, typer.Option(help=flags.RULES_HELP)] = None,
@@ -112,6 +115,9 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             "--retry", help="for rollout/NAME: clear the abort of its revision first", rich_help_panel=flags.PLATFORM
         ),
     ] = False,
+    gitops: flags.GitOps = GitOpsMode.HOLD,
+    gitops_repository: flags.GitOpsRepository = None,
+    gitops_branch: flags.GitOpsBranch = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="judge, and say what would be done; never act")] = False,
     record: flags.Record = None,
     output: Annotated[
@@ -192,6 +198,9 @@ def check(  # noqa: PLR0913 -- each is a flag of the command
             record=record,
             output=output,
             output_file=output_file,
+            gitops=gitops,
+            gitops_repository=gitops_repository,
+            gitops_branch=gitops_branch,
             server=Server(server, token_file, connection, attach, key, on_interrupt, server_patience),
             retry=retry,
         )

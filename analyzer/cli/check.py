@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analyzer.cli.exits import SIGNALS, exit_code
+from analyzer.cli.flags import NO_TARGET
 from analyzer.cli.output import Output, check_writable, emit
 from analyzer.cli.progress import observer
 from analyzer.cli.server_access import HERE, Server
@@ -18,6 +19,7 @@ from analyzer.cli.streams import tell
 from analyzer.composition import AnalysisOrder, Wanted, analysis
 from analyzer.errors import UsageError
 from analyzer.model.base import EARLIEST
+from analyzer.model.gitops import IN_GIT, GitOps, GitOpsMode
 from analyzer.model.report import Report
 from analyzer.model.target import PlatformKind, Target
 from analyzer.model.units import parse_duration
@@ -61,6 +63,9 @@ class Options:
     record: Path | None
     output: Output | None
     output_file: Path | None
+    gitops: GitOpsMode = GitOpsMode.HOLD
+    gitops_repository: str | None = None
+    gitops_branch: str | None = None
     server: Server = HERE
     retry: bool = False
 
@@ -172,6 +177,7 @@ def read_order(options: Options) -> AnalysisOrder:
         ),
         to_revision=options.to_revision,
         retry=options.retry,
+        gitops=_gitops(options, target),
         acting=not options.dry_run,
         actions_on=_actions_on(),
         record=options.record,
@@ -180,7 +186,7 @@ def read_order(options: Options) -> AnalysisOrder:
 
 def _target(options: Options) -> Target:
     if not options.target:
-        raise UsageError("Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME")
+        raise UsageError(NO_TARGET)
     try:
         target = Target.parse(options.target, options.namespace or "")
     except ValueError as error:
@@ -195,6 +201,21 @@ def _target(options: Options) -> Target:
     if options.retry and options.dry_run:
         raise UsageError("--retry clears an abort, and --dry-run changes nothing: leave out one of the two")
     return target
+
+
+def _gitops(options: Options, target: Target) -> GitOps:
+    possible = {PlatformKind.APPLICATION: set(GitOpsMode), PlatformKind.HELM: {GitOpsMode.HOLD, GitOpsMode.SUSPEND}}
+    if options.gitops not in possible.get(target.kind, {GitOpsMode.HOLD}):
+        raise UsageError(
+            f"--gitops {options.gitops.value} is not possible for {target}: it is for application/NAME, and suspend "
+            "for helm/NAME too"
+        )
+    for flag, value in (("--gitops-repository", options.gitops_repository), ("--gitops-branch", options.gitops_branch)):
+        if value is not None and options.gitops not in IN_GIT:
+            raise UsageError(f"{flag} says where a revert is pushed to: it needs --gitops revert or propose")
+        if value is not None and (not value.strip() or value.startswith("-") or not value.isprintable()):
+            raise UsageError(f"{flag} {value!r}: write an address or a name that Git knows")
+    return GitOps(mode=options.gitops, repository=options.gitops_repository or "", branch=options.gitops_branch or "")
 
 
 def _access(options: Options) -> PrometheusAccess | None:

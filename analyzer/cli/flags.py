@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 
 from analyzer.cli.output import Output
+from analyzer.model.gitops import GitOpsMode
 
 WHERE = "Where readings come from"
 SIDES = "What is compared"
 PLATFORM = "The platform"
 SERVER = "Through a server"
+
+TARGETS = "helm/RELEASE, rollout/NAME, application/NAME, flagger/NAME or command/NAME"
+NO_TARGET = f"Missing argument 'TARGET': write {TARGETS}"
 
 RULES_HELP = "a rule set file, or the name of a shipped one, such as http"
 
@@ -62,7 +66,27 @@ Helm = Annotated[
 ]
 ToRevision = Annotated[
     int | None,
-    typer.Option(min=1, help="for helm: go back to this revision, not the last good one", rich_help_panel=PLATFORM),
+    typer.Option(
+        min=1,
+        help="go back to this revision (of helm, or the id in Argo CD's history), not the last good one",
+        rich_help_panel=PLATFORM,
+    ),
+]
+
+GitOps = Annotated[
+    GitOpsMode,
+    typer.Option(
+        help="what may be done through Argo CD, Git or Flux to take it back; for helm: hold or suspend",
+        rich_help_panel=PLATFORM,
+    ),
+]
+GitOpsRepository = Annotated[
+    str | None,
+    typer.Option(help="where a revert is pushed to; default: the Application's repoURL", rich_help_panel=PLATFORM),
+]
+GitOpsBranch = Annotated[
+    str | None,
+    typer.Option(help="which branch is reverted; default: the one the Application follows", rich_help_panel=PLATFORM),
 ]
 
 Parameters = Annotated[

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from analyzer.cli import check
 from analyzer.cli.exits import SIGNALS
+from analyzer.cli.flags import NO_TARGET
 from analyzer.cli.output import check_writable
 from analyzer.cli.server_access import OnInterrupt, Server, ServerAccess, server_access
 from analyzer.cli.visit import Wish, pay, say
@@ -89,6 +90,9 @@ _HERE = {
     "rollback_hooks": ("--no-hooks", _SETTINGS),
     "force_conflicts": ("--force-conflicts", _SETTINGS),
     "history_max": ("--history-max", _SETTINGS),
+    "gitops": ("--gitops", _SETTINGS),
+    "gitops_repository": ("--gitops-repository", _SETTINGS),
+    "gitops_branch": ("--gitops-branch", _SETTINGS),
     "record": ("--record", "is for an analysis that runs here; the server keeps a record of each"),
 }
 _NEW = {
@@ -133,9 +137,7 @@ def _check_attached(options: check.Options, server: Server, id_: str) -> None:
 
 def _order(options: check.Options, server: Server) -> Order:
     if not options.target:
-        raise UsageError(
-            "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME, or --attach ID"
-        )
+        raise UsageError(f"{NO_TARGET}, or --attach ID")
     if not options.rules:
         raise UsageError("Missing option '--rules': name a rule set file, or one that the server has, such as http")
     since = None if options.since is None else check.moment(options.since, time.time())

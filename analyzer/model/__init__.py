@@ -19,6 +19,7 @@ parameters   filling `${…}` from the rule set and from outside; it rests on
 
 order        what somebody orders from the service
 target       what is deployed: releases, revisions, the way back
+gitops       how what a GitOps tool brings out is taken back
 reading      what one window gave for one metric
 plan         one analysis as it will be done: every query, both sides, all times
 judgement    what a rule says of all readings so far

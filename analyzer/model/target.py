@@ -28,6 +28,7 @@ class PlatformKind(StrEnum):
     COMMAND = "command"
     ROLLOUT = "rollout"
     FLAGGER = "flagger"
+    APPLICATION = "application"
 
 
 class Target(Model):

@@ -10,6 +10,9 @@ what is missing and what goes wrong; `token_review` tells whose a token is; `par
 how long pods take to be ready.
 A Rollout of Argo: `rollout` is the platform; `rollout_state` and `rollout_runs` read its status, `rollout_control` is
 the way back.
+An Application of Argo CD: `application` is the platform; `application_state` and `application_pods` read it,
+`application_obstacles` looks for what speaks against a way back; `application_control` (what it writes:
+`application_change`) and `application_revert` are the ways back, the latter by `git` and `git_revert`.
 Anything else: `command` is taken back by a command of the user's. `program` is one run of another program;
 `starter` begins one, unless it is too late.
 """

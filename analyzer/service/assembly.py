@@ -19,6 +19,7 @@ from analyzer.engine.ports import Platform, Record, Source
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_set
 from analyzer.model.event import Event
+from analyzer.model.gitops import GitOps
 from analyzer.model.order import Order, Ordered
 from analyzer.model.plan import Plan
 from analyzer.model.ruleset import RuleSet
@@ -156,6 +157,7 @@ class Assembly:
             context=self._settings.context,
             to_revision=order.to_revision,
             retry=order.retry,
+            gitops=GitOps(mode=self._settings.gitops),
             needs_ready_pods=order.pods,
             acting=not (order.dry_run or dry_run),
         )

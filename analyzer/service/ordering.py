@@ -121,7 +121,9 @@ def _check_target(order: Order, target: Target, settings: Settings) -> None:
         place = f" in the namespace {order.namespace}" if order.namespace else " without a namespace"
         raise UsageError(f"target {target}: the service's settings have no such target{place}")
     if order.to_revision is not None:
-        raise UsageError(f"to_revision: is for helm/NAME and rollout/NAME; {target} is taken back by its command")
+        raise UsageError(
+            f"to_revision: is for helm/NAME, rollout/NAME and application/NAME; {target} is taken back by its command"
+        )
 
 
 def _check_connection(order: Order, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from analyzer.errors import CanaryError, UsageError
+from analyzer.model.gitops import GitOpsMode
 from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.command import Command
 from analyzer.service.access import Access
@@ -213,6 +214,7 @@ class Settings(Part):
     kubeconfig: Path | None = None
     context: str | None = None
     actions: Annotated[Actions, BeforeValidator(in_lower_case)] = Actions.ON
+    gitops: Annotated[GitOpsMode, BeforeValidator(in_lower_case)] = GitOpsMode.HOLD
     rollbacks_per_hour: int = Field(default=10, ge=0)
     most_analyses: int = Field(default=2000, ge=1)
     lease: Annotated[float, BeforeValidator(seconds), Field(ge=3, le=600)] = 10.0

@@ -68,6 +68,14 @@ class TestUsage:
         ("arguments", "words"),
         [
             (["check", "web"], "TARGET 'web' is not a target: write helm/NAME or command/NAME or rollout/NAME"),
+            (["check", "rollout/web", "--gitops", "suspend"], "--gitops suspend is not possible for rollout/web"),
+            (["check", "helm/web", "--gitops", "revert"], "it is for application/NAME, and suspend for helm/NAME too"),
+            (["check", "application/web", "--gitops", "fight"], "'fight' is not one of 'hold', 'suspend'"),
+            (["check", "application/web", "--gitops-branch", "main"], "it needs --gitops revert or propose"),
+            (
+                ["check", "application/web", "--gitops", "revert", "--gitops-repository", "-x"],
+                "--gitops-repository '-x': write an address",
+            ),
             (["check", "flux/web"], "is not a target"),
             (["check", "helm/"], "is not a target"),
             (["check", "helm/-n"], "a name consists of letters"),

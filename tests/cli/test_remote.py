@@ -514,6 +514,9 @@ class TestUsage:
             (["--no-hooks"], "--no-hooks is for"),
             (["--force-conflicts"], "--force-conflicts is for"),
             (["--history-max", "3"], "--history-max is for"),
+            (["--gitops", "suspend"], "--gitops is for an analysis that runs here"),
+            (["--gitops-repository", "x"], "--gitops-repository is for"),
+            (["--gitops-branch", "x"], "--gitops-branch is for"),
             (["--record", "x"], "--record is for"),
             (["--attach", ID], "TARGET names a new analysis; --attach follows one that runs"),
             (["--key", "ü"], "--key: write 1 to 200"),
@@ -544,10 +547,7 @@ class TestUsage:
         [
             (
                 ["--server", "http://x"],
-                (
-                    "Missing argument 'TARGET': write helm/RELEASE, rollout/NAME, flagger/NAME or command/NAME, "
-                    "or --attach ID"
-                ),
+                "application/NAME, flagger/NAME or command/NAME, or --attach ID",
             ),
             (["helm/web", "--server", "http://x"], "Missing option '--rules'"),
             ([], "Missing argument 'TARGET'"),

@@ -1,0 +1,135 @@
+"""A Helm release that a HelmRelease of Flux brings out: that is suspended, and then Helm rolls back.
+
+A suspended HelmRelease is not brought out again. Who brings the HelmRelease itself out (a Kustomization) applies it on
+the server's side, and so changes the fields alone that it writes: `spec.suspend` stays ours, unless it is in Git too.
+The facts are in the API types of Flux's helm-controller (`helm.toolkit.fluxcd.io/v2`, read in v1.4).
+"""
+
+import asyncio
+
+from analyzer.errors import PlatformConflict, PlatformError
+from analyzer.model.guard import Guard
+from analyzer.model.target import Confirm, Deployment, Intent, Receipt, Target, at_any_time
+from analyzer.platforms import ownership
+from analyzer.platforms.application_state import TAKEN_BACK, mark
+from analyzer.platforms.cluster import Cluster, Object, path
+from analyzer.platforms.helm import Helm, HelmSettings
+from analyzer.platforms.ownership import Owner
+from analyzer.platforms.parts import items, mapping
+from analyzer.platforms.rights import Right, missing, sentence
+
+API = "helm.toolkit.fluxcd.io/v2"
+ATTEMPTS = 5
+"""Writes, if Flux writes at the same time."""
+_PAUSE = 0.2  # seconds between two
+_LONGEST = 1000  # characters of a reason on the object
+_RBAC = "deploy/flux/rbac.yaml"
+
+
+class FluxHelm(Helm):
+    """A Helm release that is taken back although Flux owns it; implements the engine's port `Platform`.
+
+    A release that nobody owns, or somebody else, is as with `Helm`.
+    """
+
+    def __init__(self, target: Target, settings: HelmSettings, cluster: Cluster) -> None:
+        super().__init__(target, settings, cluster)
+        self._api = cluster
+
+    async def look(self) -> Deployment:
+        """As `Helm.look`; the guard of the owner holds only where suspending it would not."""
+        found = await super().look()
+        if not any(each.guard == Guard.GITOPS_OWNER for each in found.obstacles):
+            return found
+        owner = await self._owner(found)
+        live = await self._get(owner) if owner else None
+        if owner is None or live is None:
+            return found
+        if why := _contested(live):
+            caution = f"{owner} would not stay suspended: {why}"
+            return found.model_copy(update={"cautions": (*found.cautions, caution)})
+        others = tuple(each for each in found.obstacles if each.guard != Guard.GITOPS_OWNER)
+        return found.model_copy(update={"obstacles": others})
+
+    async def _owner(self, found: Deployment) -> Owner | None:
+        """The HelmRelease that owns it, None if it is another owner."""
+        manifest = await self.program.manifest(int(found.current.number))
+        owner = (await ownership.look(self._api, manifest, await self.namespace())).owner
+        return owner if owner and owner.kind == "HelmRelease" and owner.namespace else None
+
+    async def _get(self, owner: Owner) -> Object | None:
+        return await self._api.get(_where(owner))
+
+    async def lacking(self, deployment: Deployment) -> str:
+        """As `Helm.lacking`, and the right to suspend the owner.
+
+        Raises:
+            PlatformError: the API server cannot be asked.
+        """
+        lacking = await super().lacking(deployment)
+        owner = await self._owner(deployment) if deployment.wanted is not None else None
+        if lacking or owner is None:
+            return lacking
+        right = Right("helm.toolkit.fluxcd.io", "helmreleases", "patch", owner.namespace, owner.name)
+        return sentence(await missing(self._api, [right]), grant=f"kubectl apply -n {owner.namespace} -f {_RBAC}")
+
+    async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
+        """Suspend the owner, then roll back; see the port."""
+        try:
+            owner = await self._owner(await super().look())
+            if owner is not None:
+                await self._suspend(owner, intent, confirm)
+        except PlatformError as error:
+            return Receipt(ok=False, detail=f"{intent.target} was not taken back: {error}")
+        return _told(owner, await super().take_back(intent, confirm))
+
+    async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
+        """What became of the rollback; see the port. The owner may be suspended where that was never begun."""
+        receipt = await super().settle(intent, confirm)
+        return _told(await self._owner(await super().look()), receipt) if receipt else None
+
+    async def _suspend(self, owner: Owner, intent: Intent, confirm: Confirm) -> None:
+        """Once, with the resourceVersion that was looked at.
+
+        Raises:
+            PlatformError: it cannot be, or would not stay so.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            live = await self._get(owner)
+            if live is None:
+                raise PlatformError(f"there is no HelmRelease {owner.name} in namespace {owner.namespace} any more")
+            if why := _contested(live):
+                raise PlatformError(f"{owner} would not stay suspended: {why}")
+            if mapping(live, "spec").get("suspend") is True:
+                return
+            annotations = {TAKEN_BACK: mark(intent.analysis, intent.reason)[:_LONGEST]}
+            version = mapping(live, "metadata").get("resourceVersion")
+            body = {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": {"suspend": True}}
+            confirm()
+            try:
+                await self._api.merge(_where(owner), body)
+            except PlatformConflict:
+                if attempt == ATTEMPTS:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+
+def _where(owner: Owner) -> str:
+    return path(API, "helmreleases", owner.namespace, owner.name)
+
+
+def _contested(live: Object) -> str:
+    """Whose `spec.suspend` it is: whoever applies it writes it again. A sentence's end, empty if nobody does."""
+    for each in items(mapping(live, "metadata").get("managedFields")):
+        if each.get("operation") == "Apply" and "f:suspend" in mapping(each, "fieldsV1", "f:spec"):
+            return f"{each.get('manager')} applies spec.suspend by itself; take that field out of Git"
+    return ""
+
+
+def _told(owner: Owner | None, receipt: Receipt) -> Receipt:
+    if owner is None:
+        return receipt
+    steps = f"revert the change in Git, then flux resume helmrelease {owner.name} -n {owner.namespace}"
+    return receipt.model_copy(update={"detail": f"{receipt.detail}; {owner} is suspended; to do by hand: {steps}"})
