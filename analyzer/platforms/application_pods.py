@@ -7,13 +7,12 @@ The manifests of an earlier Git revision are known to Argo CD's repo-server alon
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analyzer.concurrency import together
-from analyzer.platforms.cluster import Cluster, Object, path
+from analyzer.platforms.cluster import Cluster, Object
 from analyzer.platforms.parts import mapping, number, seconds
 from analyzer.platforms.pod_health import wanted as wanted_pods
 from analyzer.platforms.pods import Group, ReleasePods
-from analyzer.platforms.rollout_state import HASH, State, sets_of
-from analyzer.platforms.workloads import BY_NAME, Workload, is_serving, name_of, observed, owned, ready_since
+from analyzer.platforms.rollout_state import HASH, State
+from analyzer.platforms.workloads import Workload, is_serving, name_of, observed, owned, ready_since
 
 _REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 _HASHES = {"Deployment": "pod-template-hash", "Rollout": HASH, "DaemonSet": "controller-revision-hash"}
@@ -43,20 +42,14 @@ class ApplicationPods:
             PlatformError: they cannot be read; the sentence says why.
         """
         groups = await ReleasePods(self._cluster).look(workloads, ())
-        return tuple(await together(*(self._compared(group, replaced_at) for group in groups)))
+        return tuple(_compared(group, replaced_at) for group in groups)
 
-    async def _compared(self, group: Group, replaced_at: float | None) -> Group:
-        if group.live is None or group.generations is None or replaced_at is None:
-            return group
-        sets = owned(await self._sets(group), group.live)
-        found = wanted_generation(group, sets, replaced_at)
-        return replace(group, generations=replace(group.generations, wanted=found), in_wanted=bool(found))
 
-    async def _sets(self, group: Group) -> list[Object]:
-        assert group.live is not None
-        resource = "replicasets" if group.workload.kind in BY_NAME else "controllerrevisions"
-        chosen = sets_of(group.live)
-        return await self._cluster.items(path("apps/v1", resource, group.workload.namespace), chosen)
+def _compared(group: Group, replaced_at: float | None) -> Group:
+    if group.live is None or group.generations is None or replaced_at is None:
+        return group
+    found = wanted_generation(group, owned(group.sets, group.live), replaced_at)
+    return replace(group, generations=replace(group.generations, wanted=found), in_wanted=bool(found))
 
 
 def wanted_generation(group: Group, sets: Sequence[Object], replaced_at: float) -> str:

@@ -35,12 +35,16 @@ _PAUSE = 0.25
 
 @dataclass(frozen=True)
 class Group:
-    """One workload and its pods now. `live` is None where it does not exist (yet, or any more)."""
+    """One workload and its pods now. `live` is None where it does not exist (yet, or any more).
+
+    `sets` are the ReplicaSets, or ControllerRevisions, under its selector; others' may be among them.
+    """
 
     workload: Workload
     live: Object | None = None
     generations: Generations | None = None
     pods: tuple[Object, ...] = ()
+    sets: tuple[Object, ...] = ()
     in_wanted: bool = False  # the wanted revision has this workload too
 
     @property
@@ -90,26 +94,29 @@ class ReleasePods:
         spec = live.get("spec") or {}
         chosen = spec.get("selector") or {}
         labels = {"labelSelector": selector(chosen.get("matchLabels"), chosen.get("matchExpressions"))}
-        generations, pods = await together(
+        (generations, sets), pods = await together(
             self._generations(workload, live, wanted, labels),
             self.cluster.items(path("v1", "pods", workload.namespace), labels),
         )
         owned = [pod for pod in pods if owns(live, generations, pod)]
-        return Group(workload, live, generations, tuple(owned), in_wanted=wanted is not None)
+        return Group(workload, live, generations, tuple(owned), tuple(sets), in_wanted=wanted is not None)
 
     async def _generations(
         self, workload: Workload, live: Object, wanted: Workload | None, labels: dict[str, str]
-    ) -> Generations:
+    ) -> tuple[Generations, list[Object]]:
+        """With the ReplicaSets, or ControllerRevisions, that tell them."""
         if workload.kind in BY_NAME:
             where = path("apps/v1", "replicasets", workload.namespace)
 
-            async def read() -> Generations:
-                return of_replica_sets(workload, live, await self.cluster.items(where, labels), wanted)
+            async def read() -> tuple[Generations, list[Object]]:
+                sets = await self.cluster.items(where, labels)
+                return of_replica_sets(workload, live, sets, wanted), sets
 
             paused = bool((live.get("spec") or {}).get("paused"))
-            return await self._patiently(read, lambda found: paused or bool(found.current))
+            return await self._patiently(read, lambda found: paused or bool(found[0].current))
         where = path("apps/v1", "controllerrevisions", workload.namespace)
-        return of_controller_revisions(workload, live, await self.cluster.items(where, labels), wanted)
+        revisions = await self.cluster.items(where, labels)
+        return of_controller_revisions(workload, live, revisions, wanted), revisions
 
     async def _patiently(self, read: Callable[[], Awaitable[T]], is_there: Callable[[T], bool]) -> T:
         """What is read, once it is there; after a few seconds as it is."""

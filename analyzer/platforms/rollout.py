@@ -8,13 +8,13 @@ from analyzer.model.guard import Guard, Obstacle
 from analyzer.model.reading import Missing, Pods
 from analyzer.model.target import Confirm, Deployment, Intent, PlatformKind, PodSides, Receipt, Target, at_any_time
 from analyzer.platforms import ownership
-from analyzer.platforms.cluster import Cluster, path
+from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.pods import Group, ReleasePods, health, sides
 from analyzer.platforms.rights import Right, missing, sentence
 from analyzer.platforms.rollout_control import RolloutControl
 from analyzer.platforms.rollout_retry import retry
-from analyzer.platforms.rollout_state import State, sets_of
+from analyzer.platforms.rollout_state import State
 from analyzer.platforms.rollout_watch import RolloutWatch
 from analyzer.platforms.rollout_way_back import WayBack, way_back
 from analyzer.platforms.storm import SPAN, storm
@@ -101,8 +101,7 @@ class Rollout:
         (group,) = await ReleasePods(self._cluster).look((self._workload(namespace),), ())
         if group.live is None:
             raise NoRelease(f"there is no Rollout {self._target.name} in namespace {namespace}")
-        sets = await self._cluster.items(path("apps/v1", "replicasets", namespace), sets_of(group.live))
-        return State.of(group.live, sets), group
+        return State.of(group.live, group.sets), group
 
     def _workload(self, namespace: str) -> Workload:
         return Workload("Rollout", API, namespace, self._target.name, {})
