@@ -12,6 +12,8 @@ from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.workloads import owned
 
 HASH = "rollouts-pod-template-hash"
+BROUGHT_BACK = "canary-analyzer.io/brought-back"
+"""The annotation with the number of the revision that an undo of ours has made."""
 _EXPERIMENT = "experiment.argoproj.io/name"
 _REVISION = "rollout.argoproj.io/revision"
 
@@ -104,6 +106,12 @@ class State:
         """Whether traffic is switched, and not moved with the pods: then pods of the canary may outlive an abort."""
         strategy = mapping(self.live, "spec", "strategy")
         return "blueGreen" in strategy or bool(mapping(strategy, "canary").get("trafficRouting"))
+
+    @property
+    def is_brought_back(self) -> bool:
+        """Whether the newest revision is the result of an undo of ours, and not a new upgrade."""
+        told = mapping(self.live, "metadata", "annotations").get(BROUGHT_BACK)
+        return told is not None and str(told) == str(_number(self.live))
 
     @property
     def stage(self) -> Stage | None:

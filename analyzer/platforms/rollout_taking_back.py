@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent, Receipt, Target
 from analyzer.platforms.parts import mapping
-from analyzer.platforms.rollout_note import leave_note
-from analyzer.platforms.rollout_state import State
+from analyzer.platforms.rollout_note import leave, leave_note
+from analyzer.platforms.rollout_state import BROUGHT_BACK, State
 from analyzer.platforms.rollout_undo import template_of, undo_of
 from analyzer.platforms.rollout_watch import RolloutWatch
 from analyzer.platforms.workloads import covers, observed
@@ -93,7 +93,12 @@ class TakingBack:
             return not state.is_in_flight and await self.watch.serves(state)
 
         state, is_settled = await self.watch.until(is_back)
-        return Receipt(ok=True, detail=done + untold) if is_settled else self._unsettled(done, state)
+        if state is None or not is_settled:
+            return self._unsettled(done, state)
+        untold += await leave(
+            self.watch.cluster, self.watch.where, {BROUGHT_BACK: state.revision(state.current).number}
+        )
+        return Receipt(ok=True, detail=done + untold)
 
     def _unsettled(self, done: str, state: State | None) -> Receipt:
         why = f"{done}; its pods were not as before after {self.watch.timeout:g} s"

@@ -232,6 +232,20 @@ class TestUndo:
         assert (found["status"]["currentPodHash"], found["status"]["stableRS"]) == (OLD, OLD)
         assert found["metadata"]["annotations"][TAKEN_BACK] == "canary-analyzer a1: so"
 
+    def test_what_an_undo_has_made_is_a_way_back_and_a_later_upgrade_is_none(self, api: FakeApi) -> None:
+        """A rollback is never rolled back."""
+        a_rollout(api, stable=NEW, phase="Healthy")
+        a_pod(api, OLD)
+        judged(api, {OLD: "pass"})
+        controller(api)
+        assert not look(api).is_way_back
+        assert act(api, ActionKind.ROLLBACK).ok
+        assert look(api).is_way_back
+        found = api.objects[WHERE]
+        found["metadata"]["annotations"]["rollout.argoproj.io/revision"] = "9"
+        api.put(WHERE, found)
+        assert not look(api).is_way_back
+
     def test_one_that_is_promoted_right_before_the_abort_is_undone(self, api: FakeApi) -> None:
         a_rollout(api)
         a_pod(api, OLD)

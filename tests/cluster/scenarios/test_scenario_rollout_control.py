@@ -110,6 +110,8 @@ def test_what_passes_is_promoted_and_is_what_a_bad_one_after_it_goes_back_to(ope
         shop.serves("good-b", "good-b")
         assert is_promoted(shop)
         written = shop.namespace.get("rollout", RELEASE)["spec"]["template"]
+        again = check(shop, "--dry-run", rules(shop, "again", {"deadline": "10s", "minimum": "4s", "warmup": "2s"}))
+        assert "is itself a rollback: it will not be rolled back" in again.warnings, again
         assert ("affinity" in written["spec"], "role" in written["metadata"]["labels"]) == (False, False), written
 
 
