@@ -86,6 +86,7 @@ class Rollout:
             wanted=state.revision(found.hash) if found.hash else None,
             no_way_back=found.why_not,
             history=tuple(state.revision(each.hash) for each in state.generations),
+            is_way_back=state.is_brought_back,
             taken_back=self._taken_back(state),
             stage=state.stage,
             labels={LABEL: (state.current, state.stable)} if state.is_in_flight else {},

@@ -1,5 +1,6 @@
 """Why something was done to a Rollout, left on it: a patch of its status carries no reason of its own."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from analyzer.errors import PlatformConflict, PlatformError
@@ -29,6 +30,15 @@ async def leave_note(cluster: Cluster, where: str, intent: Intent) -> str:
         await cluster.create(path("v1", "events", namespace), told)
     except PlatformConflict:
         pass  # it was told before this process went on from there
+    except PlatformError as error:
+        return f"; why could not be written beside it: {error}"
+    return ""
+
+
+async def leave(cluster: Cluster, where: str, annotations: Mapping[str, str]) -> str:
+    """Leave annotations on the Rollout at this path; as `leave_note` where they could not be left."""
+    try:
+        await cluster.merge(where, {"metadata": {"annotations": dict(annotations)}})
     except PlatformError as error:
         return f"; why could not be written beside it: {error}"
     return ""

@@ -12,6 +12,8 @@ from analyzer.platforms.parts import mapping, seconds
 from analyzer.platforms.workloads import owned
 
 HASH = "rollouts-pod-template-hash"
+BROUGHT_BACK = "canary-analyzer.io/brought-back"
+"""The annotation with the number of the revision that an undo of ours has made."""
 _EXPERIMENT = "experiment.argoproj.io/name"
 _REVISION = "rollout.argoproj.io/revision"
 
@@ -109,6 +111,12 @@ class State:
     def has_moved(self) -> bool:
         """Whether the active Service (BlueGreen) has all traffic at the newest revision, and the stable one is kept."""
         return self.is_in_flight and mapping(self.live, "status", "blueGreen").get("activeSelector") == self.current
+
+    @property
+    def is_brought_back(self) -> bool:
+        """Whether the newest revision is the result of an undo of ours, and not a new upgrade."""
+        told = mapping(self.live, "metadata", "annotations").get(BROUGHT_BACK)
+        return told is not None and str(told) == str(_number(self.live))
 
     @property
     def stage(self) -> Stage | None:

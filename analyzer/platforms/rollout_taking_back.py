@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent, Receipt, Target
-from analyzer.platforms.rollout_note import leave_note
-from analyzer.platforms.rollout_state import State
+from analyzer.platforms.parts import mapping
+from analyzer.platforms.rollout_note import leave, leave_note
+from analyzer.platforms.rollout_state import BROUGHT_BACK, State
 from analyzer.platforms.rollout_undo import template_of, undo_of
 from analyzer.platforms.rollout_watch import RolloutWatch
-from analyzer.platforms.workloads import observed
+from analyzer.platforms.workloads import covers, observed
 
 _NOT_MOVING = "it is paused (spec.paused), so that the controller moves no pod"
 
@@ -27,7 +28,7 @@ class TakingBack:
         """Abort or undo, or wait for what was begun."""
         back = intent.to_revision.digest if intent.to_revision else ""
         if state.current != intent.from_revision.digest:
-            if state.current == back:
+            if _is_undone(state, back):
                 return await self._after_undo(intent, back, confirm)
             raise PlatformError(f"it is at another revision now ({state.revision(state.current).number})")
         if state.is_aborted:
@@ -82,7 +83,7 @@ class TakingBack:
         async def is_back(state: State) -> bool:
             if not observed(state.live) or state.current == intent.from_revision.digest:
                 return False
-            if state.current != back:
+            if not _is_undone(state, back):
                 raise PlatformError(f"it was undone, and is at another revision now ({state.current})")
             if state.is_aborted:
                 raise PlatformError("it was undone, and somebody has aborted that")
@@ -92,12 +93,30 @@ class TakingBack:
             return not state.is_in_flight and await self.watch.serves(state)
 
         state, is_settled = await self.watch.until(is_back)
-        return Receipt(ok=True, detail=done + untold) if is_settled else self._unsettled(done, state)
+        if state is None or not is_settled:
+            return self._unsettled(done, state)
+        untold += await leave(
+            self.watch.cluster, self.watch.where, {BROUGHT_BACK: state.revision(state.current).number}
+        )
+        return Receipt(ok=True, detail=done + untold)
 
     def _unsettled(self, done: str, state: State | None) -> Receipt:
         why = f"{done}; its pods were not as before after {self.watch.timeout:g} s"
         paused = f"; {_NOT_MOVING}" if state is not None and state.is_paused else ""
         return Receipt(ok=False, detail=f"{why}{paused}: look at {self.watch.by_hand}")
+
+
+def _is_undone(state: State, back: str) -> bool:
+    """Whether the newest revision is what the kept one was.
+
+    The controller may not know the kept ReplicaSet again (with preferred anti-affinity it never does, v1.10), and then
+    makes another one of the same template.
+    """
+    found = state.generation(back)
+    if state.current == back or found is None:
+        return state.current == back
+    written, kept = mapping(state.live, "spec", "template"), template_of(found.kept)
+    return covers(written, kept) and covers(kept, written)
 
 
 def promoted(target: Target, namespace: str) -> str:

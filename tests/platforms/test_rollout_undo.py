@@ -232,6 +232,20 @@ class TestUndo:
         assert (found["status"]["currentPodHash"], found["status"]["stableRS"]) == (OLD, OLD)
         assert found["metadata"]["annotations"][TAKEN_BACK] == "canary-analyzer a1: so"
 
+    def test_what_an_undo_has_made_is_a_way_back_and_a_later_upgrade_is_none(self, api: FakeApi) -> None:
+        """A rollback is never rolled back."""
+        a_rollout(api, stable=NEW, phase="Healthy")
+        a_pod(api, OLD)
+        judged(api, {OLD: "pass"})
+        controller(api)
+        assert not look(api).is_way_back
+        assert act(api, ActionKind.ROLLBACK).ok
+        assert look(api).is_way_back
+        found = api.objects[WHERE]
+        found["metadata"]["annotations"]["rollout.argoproj.io/revision"] = "9"
+        api.put(WHERE, found)
+        assert not look(api).is_way_back
+
     def test_one_that_is_promoted_right_before_the_abort_is_undone(self, api: FakeApi) -> None:
         a_rollout(api)
         a_pod(api, OLD)
@@ -249,13 +263,28 @@ class TestUndo:
         api.before_put = lambda: next(writes, lambda: None)() and None
         assert act(api, ActionKind.ROLLBACK).ok
 
-    def test_a_controller_that_makes_another_revision_of_it_is_told(self, api: FakeApi) -> None:
+    def test_a_controller_may_make_another_replica_set_of_the_same_template(self, api: FakeApi) -> None:
         a_rollout(api, stable=NEW, phase="Healthy")
+        a_set(api, OLDER, 3)
+        a_pod(api, OLDER)
         judged(api, {OLD: "pass"})
         controller(api, reuses=OLDER)
         receipt = act(api, ActionKind.ROLLBACK)
+        assert receipt.ok, receipt
+        assert api.objects[WHERE]["status"]["stableRS"] == OLDER
+
+    def test_somebody_who_brings_out_another_one_after_it_is_told(self, api: FakeApi) -> None:
+        a_rollout(api, stable=NEW, phase="Healthy")
+        judged(api, {OLD: "pass"})
+
+        def changed(_: str) -> None:
+            found = with_status(api.objects[WHERE], currentPodHash="another")
+            api.put(WHERE, {**found, "spec": {**found["spec"], "template": template("x")}})
+
+        api.after_patch = changed
+        receipt = act(api, ActionKind.ROLLBACK)
         assert not receipt.ok
-        assert f"it was undone, and is at another revision now ({OLDER})" in receipt.detail
+        assert "it was undone, and is at another revision now (another)" in receipt.detail
 
     def test_what_is_paused_by_hand_is_not_undone(self, api: FakeApi) -> None:
         found = a_rollout(api, stable=NEW, phase="Healthy")

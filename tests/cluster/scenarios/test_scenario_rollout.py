@@ -126,10 +126,11 @@ def test_without_the_right_to_abort_it_does_not_begin(opened: Opening) -> None:
     with opened(HELM, *STEPS, plain=True) as shop:
         phase(shop, "Healthy")
         bring_out(shop, "good-b", *STEPS)
-        shop.namespace.kubectl("delete", "rolebinding", "canary-analyzer-rollouts-enforce")
+        for role in ("canary-analyzer-rollouts-enforce", "canary-analyzer-enforce"):
+            shop.namespace.kubectl("delete", "rolebinding", role)
         checked = check(shop)
         assert checked.code == 4
-        assert "may not patch rollouts/status (argoproj.io)" in checked.stderr, checked
+        assert "may not patch rollouts (argoproj.io) and rollouts/status (argoproj.io)" in checked.stderr, checked
         assert "deploy/argo/rbac.yaml" in checked.stderr
 
 

@@ -109,8 +109,10 @@ def test_what_passes_is_promoted_and_is_what_a_bad_one_after_it_goes_back_to(ope
         assert "was undone: what revision 2 was is brought out again" in failed.reason
         shop.serves("good-b", "good-b")
         assert is_promoted(shop)
-        sets = shop.namespace.list("replicasets", f"app.kubernetes.io/instance={RELEASE}")
-        assert len(sets) == 3, "the controller took it for another revision"
+        written = shop.namespace.get("rollout", RELEASE)["spec"]["template"]
+        again = check(shop, "--dry-run", rules(shop, "again", {"deadline": "10s", "minimum": "4s", "warmup": "2s"}))
+        assert "is itself a rollback: it will not be rolled back" in again.warnings, again
+        assert ("affinity" in written["spec"], "role" in written["metadata"]["labels"]) == (False, False), written
 
 
 def test_what_is_promoted_during_the_analysis_is_undone_although_the_service_was_killed(opened: Opening) -> None:
