@@ -241,6 +241,12 @@ class TestWhatMayHappenMeanwhile:
         receipt = acting(api, SUSPEND, timeout=0.1)
         assert "Argo CD has synced it, and the pods of Deployment web are not as before after 0.1 s" in receipt.detail
 
+    def test_pods_that_may_not_be_seen(self, api: FakeApi) -> None:
+        argo_cd(api)
+        api.refusals["GET", "/api/v1/namespaces/shop/pods"] = (403, "no")
+        receipt = acting(api, SUSPEND, timeout=0.1)
+        assert "Argo CD has synced it, and its pods cannot be looked at (the Kubernetes API server" in receipt.detail
+
     def test_without_the_lease_nothing_is_written(self, api: FakeApi) -> None:
         def confirm() -> float:
             raise LeaseLost("another's")
@@ -335,8 +341,22 @@ class TestRevert:
             f"application/web was taken back: the revert {tip[:12]} was pushed on main, and Argo CD has synced it"
         )
         assert repo.remote.show("web/app.yaml") == "tag: 1"
-        assert "argocd.argoproj.io/refresh" in api.objects[WHERE]["metadata"]["annotations"]
+        assert api.objects[WHERE]["metadata"]["annotations"] == {
+            "argocd.argoproj.io/refresh": "normal",
+            "canary-analyzer.io/revert": tip,
+            TAKEN_BACK: "canary-analyzer a1: errors 9 % against 0.2 %",
+        }
         assert "automated" in api.objects[WHERE]["spec"]["syncPolicy"]
+
+    def test_a_revert_is_a_rollback_and_is_never_rolled_back(self, api: FakeApi, repo: Repo) -> None:
+        repo.follow()
+        seen = []
+
+        async def look(application: Application, _: Intent) -> None:
+            seen.append((await application.look()).is_way_back)
+
+        acting(api, repo.gitops(), look, lambda application, intent: application.take_back(intent), look)
+        assert seen == [False, True]
 
     def test_without_automated_sync_it_is_asked_for(self, api: FakeApi, repo: Repo) -> None:
         found = api.objects[WHERE]
