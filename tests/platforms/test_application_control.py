@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,17 @@ def acting(api: FakeApi, gitops: GitOps, *acts: Act, confirm: Confirm = at_any_t
             await cluster.close()
 
     return asyncio.run(doing())
+
+
+async def cut_off(act: Coroutine[Any, Any, Receipt], when: Callable[[], bool]) -> None:
+    """Begin an act, and end its process when this is seen: nothing is done after it."""
+    task = asyncio.create_task(act)
+    while not when():
+        assert not task.done(), task.result()
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def argo_cd(api: FakeApi, phase: str = "Succeeded", hash_: str = "old") -> None:
@@ -273,8 +284,7 @@ class TestAfterAKill:
 
     def test_what_was_written_is_waited_for_and_not_written_again(self, api: FakeApi) -> None:
         async def killed(application: Application, intent: Intent) -> None:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(application.take_back(intent), 0.2)  # Argo CD is slow
+            await cut_off(application.take_back(intent), lambda: "operation" in api.objects[WHERE])
             argo_cd(api)
 
         receipt = acting(api, SUSPEND, killed, self.settled)
@@ -368,12 +378,7 @@ class TestRevert:
 
     def test_after_a_kill_it_is_found_in_git(self, api: FakeApi, repo: Repo) -> None:
         async def killed(application: Application, intent: Intent) -> None:
-            first = await Application(
-                WEB,
-                application._cluster,
-                ApplicationSettings(gitops=repo.gitops(), timeout=0.05),
-            ).take_back(intent)
-            assert "but Argo CD has not synced it" in first.detail
+            await cut_off(application.take_back(intent), lambda: "annotations" in api.objects[WHERE]["metadata"])
             repo.follow()
 
         async def settled(application: Application, intent: Intent) -> Receipt | None:
