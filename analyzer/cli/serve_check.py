@@ -11,6 +11,7 @@ from analyzer.cli.serving import bound, cautions, check_tls, cluster_of
 from analyzer.cli.streams import tell
 from analyzer.errors import CanaryError, UsageError
 from analyzer.model.document import read_rule_file
+from analyzer.model.gitops import IN_GIT
 from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.command import Command
 from analyzer.platforms.rights import Right, missing
@@ -66,6 +67,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for name, target in settings.targets.items():
         yield await _of_target(name, target.rollback)
     yield _of_helm(settings)
+    if settings.gitops in IN_GIT:
+        yield _of_git()
     if settings.access.service_accounts.enabled:
         yield await _of_accounts(settings)
 
@@ -154,6 +157,13 @@ def _of_helm(settings: Settings) -> Finding:
     if settings.helm:
         return Finding(f"helm: {settings.helm} is no program that can be run", Exit.USAGE)
     return Finding("helm: none on PATH: orders for helm/NAME will fail")
+
+
+def _of_git() -> Finding:
+    found = shutil.which("git")
+    if found:
+        return Finding(f"gitops: good: {found}")
+    return Finding("gitops: there is no program git on PATH, which a revert needs", Exit.ERROR)
 
 
 async def _of_accounts(settings: Settings) -> Finding:

@@ -25,7 +25,7 @@ def taken_back(state: State, wanted: Generation, intent: Intent, mode: GitOpsMod
     """
     found: Object = copy.deepcopy(state.live)
     annotations: dict[str, str] = found["metadata"].setdefault("annotations", {})
-    annotations[TAKEN_BACK] = mark(intent.analysis, intent.reason)[:_LONGEST]
+    annotations[TAKEN_BACK] = told_why(intent)
     policy = mapping(found, "spec").get("syncPolicy")
     prune = bool((state.automated or {}).get("prune"))
     if isinstance(policy, dict) and state.automated is not None:
@@ -33,6 +33,11 @@ def taken_back(state: State, wanted: Generation, intent: Intent, mode: GitOpsMod
     if mode == GitOpsMode.SUSPEND:
         found["spec"]["source"] = {**wanted.source, "targetRevision": wanted.revision}
     return with_operation(found, intent, _sync(wanted, prune=prune), (policy or {}).get("syncOptions"))
+
+
+def told_why(intent: Intent) -> str:
+    """What is left in the annotation."""
+    return mark(intent.analysis, intent.reason)[:_LONGEST]
 
 
 def brought_out(state: State, revision: str, intent: Intent) -> Object:

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
+from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.gitops import GitOpsMode
 from analyzer.model.target import Confirm, Intent, Receipt, Target
-from analyzer.platforms.application_change import brought_out, done, next_steps, qualified, taken_back
+from analyzer.platforms.application_change import brought_out, done, next_steps, qualified, taken_back, told_why
 from analyzer.platforms.application_pods import ApplicationPods, unsettled
-from analyzer.platforms.application_state import API, Generation, State, one_line, short
+from analyzer.platforms.application_state import API, REVERT, TAKEN_BACK, Generation, State, one_line, short
 from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 """Seconds in which an API server that went away in the middle is back, and another operation of Argo CD over."""
 PAUSE = 1.0
 """Seconds between two looks."""
-_REFRESH = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+_REFRESH = "argocd.argoproj.io/refresh"
 
 
 class ApplicationControl:
@@ -114,14 +114,21 @@ class ApplicationControl:
             if (ended := came_to(state)) is not None:
                 if ended:
                     return state, ended
-                groups = await ApplicationPods(self._cluster).look(state.workloads, None)
-                waiting = unsettled(groups)
+                waiting = await self._waiting(state)
                 if not waiting:
                     return state, ""
-                why = f"Argo CD has synced it, and the pods of {waiting} are not as before"
+                why = f"Argo CD has synced it, and {waiting}"
             if time.monotonic() >= give_up:
                 return state, f"{why} after {self.timeout:g} s: look at argocd app get {qualified(state)}"
             await asyncio.sleep(PAUSE)
+
+    async def _waiting(self, state: State) -> str:
+        """Why the pods do not serve as before yet: a sentence's part, empty if they do."""
+        try:
+            waiting = unsettled(await ApplicationPods(self._cluster).look(state.workloads, None))
+        except (PlatformForbidden, PlatformUnavailable) as error:
+            return f"its pods cannot be looked at ({error})"
+        return waiting and f"the pods of {waiting} are not as before"
 
     async def _patient_state(self, give_up: float) -> State:
         while True:
@@ -143,10 +150,11 @@ class ApplicationControl:
             raise PlatformError(f"there is no Application {self.target.name} in namespace {self._namespace} any more")
         return State.of(live)
 
-    async def refresh(self) -> None:
-        """Have Argo CD look at Git now, and not in three minutes. It comes to that by itself, too."""
+    async def refresh(self, commit: str, intent: Intent) -> None:
+        """Note the revert, and have Argo CD look at Git now, and not in three minutes. It does so by itself, too."""
+        notes = {_REFRESH: "normal", REVERT: commit, TAKEN_BACK: told_why(intent)}
         try:
-            await self._cluster.merge(self._where, _REFRESH)
+            await self._cluster.merge(self._where, {"metadata": {"annotations": notes}})
         except PlatformError:
             return
 

@@ -146,7 +146,7 @@ class ApplicationRevert:
     async def _after(self, pushed: Reverted, intent: Intent, confirm: Confirm) -> Receipt:
         was = "was there already" if pushed.before else "was pushed"
         told = f"the revert {short(pushed.commit)} {was} on {pushed.branch}"
-        await self._control.refresh()
+        await self._control.refresh(pushed.commit, intent)
         state = await self._control.state()
         if state.automated is None and not _has(state, pushed) and not state.is_asked(intent.analysis):
             await self._control.bring_out(state, pushed.commit, intent, confirm)

@@ -23,6 +23,8 @@ TAKEN_BACK = "canary-analyzer.io/taken-back"
 """The annotation that says by which analysis, and why."""
 AUTOMATED = "canary-analyzer.io/automated"
 """The annotation that keeps `spec.syncPolicy.automated` as it was, as JSON."""
+REVERT = "canary-analyzer.io/revert"
+"""The annotation that names the commit of a revert: a rollback, although its history does not tell."""
 INFO = "canary-analyzer"
 """Under this name an operation says for which analysis it is."""
 _HERE = frozenset({"https://kubernetes.default.svc", "in-cluster"})
@@ -187,7 +189,10 @@ class State:
 
     @property
     def is_way_back(self) -> bool:
-        """Whether the current revision is one from before the previous one, brought out again."""
+        """Whether the current revision is one from before the previous one, brought out again, or our own revert."""
+        noted = mapping(self.live, "metadata", "annotations").get(REVERT)
+        if self.current and noted == self.current.revision:
+            return True
         if len(self.generations) < 2:  # noqa: PLR2004 -- a previous one and a current one
             return False
         first = {each.revision: number for number, each in reversed(list(enumerate(self.generations)))}

@@ -11,7 +11,8 @@ from analyzer.errors import PlatformConflict, PlatformError
 from analyzer.model.guard import Guard
 from analyzer.model.target import Confirm, Deployment, Intent, Receipt, Target, at_any_time
 from analyzer.platforms import ownership
-from analyzer.platforms.application_state import TAKEN_BACK, mark
+from analyzer.platforms.application_change import told_why
+from analyzer.platforms.application_state import TAKEN_BACK
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.helm import Helm, HelmSettings
 from analyzer.platforms.ownership import Owner
@@ -22,7 +23,6 @@ API = "helm.toolkit.fluxcd.io/v2"
 ATTEMPTS = 5
 """Writes, if Flux writes at the same time."""
 _PAUSE = 0.2  # seconds between two
-_LONGEST = 1000  # characters of a reason on the object
 _RBAC = "deploy/flux/rbac.yaml"
 
 
@@ -102,7 +102,7 @@ class FluxHelm(Helm):
                 raise PlatformError(f"{owner} would not stay suspended: {why}")
             if mapping(live, "spec").get("suspend") is True:
                 return
-            annotations = {TAKEN_BACK: mark(intent.analysis, intent.reason)[:_LONGEST]}
+            annotations = {TAKEN_BACK: told_why(intent)}
             version = mapping(live, "metadata").get("resourceVersion")
             body = {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": {"suspend": True}}
             confirm()

@@ -192,3 +192,14 @@ class TestSchemas:
         (bench.folder / "canary.db").write_text("not a database at all, whatever its name says")
         code, _, bad = bench.check()
         assert (code, "not an SQLite database" in bad) == (4, True)
+
+
+@pytest.mark.parametrize(("there", "code"), [(True, 0), (False, 4)])
+def test_a_revert_needs_git(bench: Bench, monkeypatch: pytest.MonkeyPatch, there: bool, code: int) -> None:
+    bench.settings["gitops"] = "revert"
+    if not there:
+        monkeypatch.setenv("PATH", str(bench.folder))
+    found, good, bad = bench.check()
+    assert found == code
+    assert ("gitops: good: " in good) is there
+    assert ("gitops: there is no program git on PATH" in bad) is not there

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,17 @@ def acting(api: FakeApi, gitops: GitOps, *acts: Act, confirm: Confirm = at_any_t
             await cluster.close()
 
     return asyncio.run(doing())
+
+
+async def cut_off(act: Coroutine[Any, Any, Receipt], when: Callable[[], bool]) -> None:
+    """Begin an act, and end its process when this is seen: nothing is done after it."""
+    task = asyncio.create_task(act)
+    while not when():
+        assert not task.done(), task.result()
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def argo_cd(api: FakeApi, phase: str = "Succeeded", hash_: str = "old") -> None:
@@ -241,6 +252,12 @@ class TestWhatMayHappenMeanwhile:
         receipt = acting(api, SUSPEND, timeout=0.1)
         assert "Argo CD has synced it, and the pods of Deployment web are not as before after 0.1 s" in receipt.detail
 
+    def test_pods_that_may_not_be_seen(self, api: FakeApi) -> None:
+        argo_cd(api)
+        api.refusals["GET", "/api/v1/namespaces/shop/pods"] = (403, "no")
+        receipt = acting(api, SUSPEND, timeout=0.1)
+        assert "Argo CD has synced it, and its pods cannot be looked at (the Kubernetes API server" in receipt.detail
+
     def test_without_the_lease_nothing_is_written(self, api: FakeApi) -> None:
         def confirm() -> float:
             raise LeaseLost("another's")
@@ -267,8 +284,7 @@ class TestAfterAKill:
 
     def test_what_was_written_is_waited_for_and_not_written_again(self, api: FakeApi) -> None:
         async def killed(application: Application, intent: Intent) -> None:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(application.take_back(intent), 0.2)  # Argo CD is slow
+            await cut_off(application.take_back(intent), lambda: "operation" in api.objects[WHERE])
             argo_cd(api)
 
         receipt = acting(api, SUSPEND, killed, self.settled)
@@ -335,8 +351,22 @@ class TestRevert:
             f"application/web was taken back: the revert {tip[:12]} was pushed on main, and Argo CD has synced it"
         )
         assert repo.remote.show("web/app.yaml") == "tag: 1"
-        assert "argocd.argoproj.io/refresh" in api.objects[WHERE]["metadata"]["annotations"]
+        assert api.objects[WHERE]["metadata"]["annotations"] == {
+            "argocd.argoproj.io/refresh": "normal",
+            "canary-analyzer.io/revert": tip,
+            TAKEN_BACK: "canary-analyzer a1: errors 9 % against 0.2 %",
+        }
         assert "automated" in api.objects[WHERE]["spec"]["syncPolicy"]
+
+    def test_a_revert_is_a_rollback_and_is_never_rolled_back(self, api: FakeApi, repo: Repo) -> None:
+        repo.follow()
+        seen = []
+
+        async def look(application: Application, _: Intent) -> None:
+            seen.append((await application.look()).is_way_back)
+
+        acting(api, repo.gitops(), look, lambda application, intent: application.take_back(intent), look)
+        assert seen == [False, True]
 
     def test_without_automated_sync_it_is_asked_for(self, api: FakeApi, repo: Repo) -> None:
         found = api.objects[WHERE]
@@ -348,12 +378,7 @@ class TestRevert:
 
     def test_after_a_kill_it_is_found_in_git(self, api: FakeApi, repo: Repo) -> None:
         async def killed(application: Application, intent: Intent) -> None:
-            first = await Application(
-                WEB,
-                application._cluster,
-                ApplicationSettings(gitops=repo.gitops(), timeout=0.05),
-            ).take_back(intent)
-            assert "but Argo CD has not synced it" in first.detail
+            await cut_off(application.take_back(intent), lambda: "annotations" in api.objects[WHERE]["metadata"])
             repo.follow()
 
         async def settled(application: Application, intent: Intent) -> Receipt | None:

@@ -72,6 +72,8 @@ def delivered(opened: Opening, repository: GitRepository) -> Iterator[Delivered]
     """What the shop was installed by becomes Argo CD's: the first sync of its history."""
     with opened(HELM, plain=True) as shop:
         name = shop.namespace.name
+        others = [f"canary-analyzer-{which}{what}" for which in ("", "rollouts-") for what in ("observe", "enforce")]
+        shop.namespace.kubectl("delete", "rolebinding", *others)
         rights = RIGHTS.read_text().replace("namespace: shop", f"namespace: {name}")
         shop.namespace.apply(rights.replace("namespace: argocd", f"namespace: {name}"))
         found = Delivered(shop, repository)
