@@ -248,11 +248,13 @@ def kept_in_cluster(shop: Shop) -> list[str]:
 
 
 def rollback_under(pid: int) -> int:
-    """The `helm rollback` that a process has started; 0 if there is none."""
+    """The `helm rollback` that a process has started, or one of its own; 0 if there is none."""
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in _read(children).split():
-            if b"rollback" in _read(Path(f"/proc/{child.decode()}/cmdline")).split(b"\0"):
-                return int(child)
+        for child in map(int, _read(children).split()):
+            if b"rollback" in _read(Path(f"/proc/{child}/cmdline")).split(b"\0"):
+                return child
+            if found := rollback_under(child):
+                return found
     return 0
 
 
