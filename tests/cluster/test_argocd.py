@@ -70,13 +70,13 @@ def test_argocd_syncs_heals_and_remembers(bed: Bed, namespace: Namespace, reposi
         return web["metadata"]["generation"] == 3 and web["spec"]["replicas"] == 1  # created, changed, changed back
 
     first = repository.log()[0].sha
-    namespace.until(lambda: settled(first), "the first commit is synced and healthy", seconds=30)
+    namespace.until(lambda: settled(first), "the first commit is synced and healthy", seconds=120)
 
     namespace.kubectl("scale", "deployment", "web", "--replicas=3")
-    namespace.until(healed, "what a person changed is taken back", seconds=20)
+    namespace.until(healed, "what a person changed is taken back", seconds=60)
 
     second = repository.commit({"shop/web.yaml": DEPLOYMENT.format(replicas=1, tag="v2")}, "web v2")
-    namespace.until(lambda: settled(second), "the second commit is synced and healthy", seconds=30)
+    namespace.until(lambda: settled(second), "the second commit is synced and healthy", seconds=120)
     web = namespace.get("deployment", "web")
     assert web["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/web:v2"
 

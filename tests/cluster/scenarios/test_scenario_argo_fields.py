@@ -107,7 +107,7 @@ class Runs:
     def __init__(self, namespace: Namespace, server: Server) -> None:
         self.namespace, self.server = namespace, server
         self.templates = {
-            each["metadata"]["name"]: each["spec"] for each in YAML(typ="safe").load_all(TEMPLATES.open())
+            each["metadata"]["name"]: each["spec"] for each in YAML(typ="safe").load_all(TEMPLATES.read_text())
         }
 
     def start(self, name: str, answers: Sequence[Answer], template: str = STEP, **changed: object) -> None:
@@ -310,7 +310,7 @@ TOLD = {
 
 def test_no_field_is_left_out() -> None:
     """A field that is added to a template is added here."""
-    metrics = [metric for each in YAML(typ="safe").load_all(TEMPLATES.open()) for metric in each["spec"]["metrics"]]
+    metrics = [metric for each in YAML(typ="safe").load_all(TEMPLATES.read_text()) for metric in each["spec"]["metrics"]]
     assert {name for metric in metrics for name in metric} == TOLD
     assert {name for metric in metrics for name in metric["provider"]["web"]} == {"url", "timeoutSeconds", "headers"}
     assert {metric["inconclusiveLimit"] for metric in metrics} == {COUNT}
