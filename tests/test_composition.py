@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from analyzer.composition import (
-    AnalysisOrder,
-    Wanted,
-    _check_rights,
-    make_plan,
-    needs_way_back,
-    planned,
-    platform_of,
-    with_pods,
-)
+from analyzer.composition.order import AnalysisOrder, Wanted
+from analyzer.composition.planning import _check_rights, make_plan, planned
+from analyzer.composition.platforms import platform_of
+from analyzer.composition.rules import needs_way_back, with_pods
 from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.reading import Absence, Missing

@@ -12,7 +12,7 @@ from analyzer.api.parts import Here
 from analyzer.api.problem import Refused, mistakes_of
 from analyzer.api.representation import Checked, Draft, RuleSetItem, RuleSetList, RuleSetText, Wrong
 from analyzer.api.writing import json
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.errors import RuleSetError, UsageError
 from analyzer.model.document import read_rule_set
 from analyzer.model.order import RULES_NAME

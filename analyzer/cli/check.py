@@ -16,7 +16,8 @@ from analyzer.cli.output import Output, check_writable, emit
 from analyzer.cli.progress import observer
 from analyzer.cli.server_access import HERE, Server
 from analyzer.cli.streams import tell
-from analyzer.composition import AnalysisOrder, Wanted, analysis
+from analyzer.composition.analysis import analysis
+from analyzer.composition.order import AnalysisOrder, Wanted
 from analyzer.errors import UsageError
 from analyzer.model.base import EARLIEST
 from analyzer.model.gitops import IN_GIT, GitOps, GitOpsMode

@@ -6,7 +6,7 @@ from pathlib import Path
 from analyzer.cli.check import pairs
 from analyzer.cli.exits import Exit
 from analyzer.cli.streams import tell
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_file
 

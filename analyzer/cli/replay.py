@@ -8,7 +8,7 @@ from analyzer.cli.check import pairs
 from analyzer.cli.exits import SIGNALS, exit_code
 from analyzer.cli.output import Output, emit
 from analyzer.cli.serve import needs_extra
-from analyzer.composition import plan_again
+from analyzer.composition.planning import plan_again
 from analyzer.engine.replay import judge_again, judge_by, planned
 from analyzer.errors import UsageError
 from analyzer.model.event import Ended, Event

@@ -8,7 +8,9 @@ from analyzer.cli import check
 from analyzer.cli.exits import SIGNALS, Exit
 from analyzer.cli.output import Output, check_writable
 from analyzer.cli.streams import deliver, tell
-from analyzer.composition import AnalysisOrder, load_rules, upgrade_release
+from analyzer.composition.order import AnalysisOrder
+from analyzer.composition.platforms import upgrade_release
+from analyzer.composition.rules import load_rules
 from analyzer.platforms.helm_upgrade import BroughtOut, Upgrade, read_upgrade
 
 

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analyzer.composition import AnalysisOrder, Wanted, analysis
+from analyzer.composition.analysis import analysis
+from analyzer.composition.order import AnalysisOrder, Wanted
 from analyzer.demo import control
 from analyzer.demo.behaviour import FLAKY, GOOD, PRESETS, Behaviour
 from analyzer.demo.fleet import Fleet

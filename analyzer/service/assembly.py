@@ -5,16 +5,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from analyzer.composition import (
-    AnalysisOrder,
-    Wanted,
-    finish_rules,
-    planned,
-    platform_of,
-    recalled,
-    with_health,
-    with_verdicts,
-)
+from analyzer.composition.order import AnalysisOrder, Wanted
+from analyzer.composition.planning import planned
+from analyzer.composition.platforms import platform_of, recalled, with_health, with_verdicts
+from analyzer.composition.rules import finish_rules
 from analyzer.engine.ports import Platform, Record, Source
 from analyzer.errors import UsageError
 from analyzer.model.document import read_rule_set
@@ -64,7 +58,7 @@ class Prepared:
         """Its plan, from now on.
 
         Raises:
-            CanaryError: as `analyzer.composition.planned`.
+            CanaryError: as `analyzer.composition.planning.planned`.
         """
         plan = await planned(self.order, self.rule_set, self.platform, self.source, complain)
         return plan.model_copy(update={"on_grid": True})

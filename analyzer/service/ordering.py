@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from analyzer.composition import SHIPPED, finish_rules, sides_of
+from analyzer.composition.rules import SHIPPED, finish_rules, sides_of
 from analyzer.engine.planning import tell_sides
 from analyzer.errors import UsageError
 from analyzer.model.base import EARLIEST

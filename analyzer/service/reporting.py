@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analyzer.composition import finish_rules, replanned
+from analyzer.composition.planning import replanned
+from analyzer.composition.rules import finish_rules
 from analyzer.engine.analysis import Analysis, advance
 from analyzer.engine.replay import judge_by, planned
 from analyzer.engine.resumption import restored

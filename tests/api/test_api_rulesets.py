@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.composition import find_rules
+from analyzer.composition.rules import find_rules
 from analyzer.service.running import Service
 from tests.api.house import ORDER, RULES, House, service_on, settings
 

@@ -195,9 +195,9 @@ class ControlPlane:
             f"--kubeconfig={self.folder / 'flagger.kubeconfig'}",
             "--mesh-provider=kubernetes",  # without a mesh: Services alone
             "--metrics-server=http://127.0.0.1:1",  # none of its own checks is asked for
-            "--port=10260",
+            "--port=10264",
         ]
-        ready = partial(answers, "http://127.0.0.1:10260/healthz")
+        ready = partial(answers, "http://127.0.0.1:10264/healthz")
         return Program("flagger", command, ready, before=lambda: self._install("flagger"), waits=True)
 
     def _argocd(self) -> list[Program]:

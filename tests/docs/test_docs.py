@@ -9,7 +9,7 @@ import typer
 
 from analyzer.cli.app import Scenario, app
 from analyzer.cli.exits import Exit
-from analyzer.composition import find_rules, finish_rules
+from analyzer.composition.rules import find_rules, finish_rules
 from analyzer.model.document import read_rule_set
 from analyzer.model.report import ActionResult, Guard, Report, Verdict
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.errors import Mistake, RuleSetError, UsageError
 from analyzer.model.document import read_rule_set
 from analyzer.model.outline import outline

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.errors import RuleSetError
 from analyzer.model.defaults import QUANTILE, TOLERANCES
 from analyzer.model.document import read_rule_set

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from series_shapes import BASELINE, CANARY, EVERY, SCRAPES, SHAPES, Shape, resources, series_of, targets
 
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.demo.prometheus import Settings
 from analyzer.engine.planning import tell_sides
 from analyzer.model.document import read_rule_file

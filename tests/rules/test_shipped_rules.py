@@ -4,7 +4,7 @@ import promql_parser as promql
 import pytest
 from jsonschema import Draft202012Validator
 
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.model.document import read_rule_file
 from analyzer.model.editor import json_schema
 from analyzer.model.outline import outline

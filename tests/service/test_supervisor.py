@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.composition import AnalysisOrder, Wanted
+from analyzer.composition.order import AnalysisOrder, Wanted
 from analyzer.errors import LeaseLost, StoreUnavailable, UsageError
 from analyzer.model.event import Acted, Commanded, Ended, Event, Intended, WindowRead
 from analyzer.model.report import Verdict

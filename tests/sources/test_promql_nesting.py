@@ -2,7 +2,7 @@
 
 import pytest
 
-from analyzer.composition import finish_rules
+from analyzer.composition.rules import finish_rules
 from analyzer.errors import RuleSetError, UsageError
 from analyzer.model.document import read_rule_set
 from analyzer.sources.nesting import DEEPEST
