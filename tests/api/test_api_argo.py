@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from analyzer.api import hub
-from analyzer.errors import PlatformUnavailable, StoreUnavailable, StoreUnusable
+from analyzer.api import argo, hub
+from analyzer.errors import PlatformUnavailable, StoreError, StoreUnavailable, StoreUnusable
 from analyzer.model.event import Ended
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Attempt
@@ -119,6 +119,19 @@ async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House)
     assert found["analysis"] not in {"", first["analysis"]}
 
 
+async def test_one_that_was_removed_and_is_not_in_memory_is_begun_anew(house: House) -> None:
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.PASS)
+    await house.parts.hub.stop()  # what has changed is heard no more: all is read anew
+    house.parts.hub.is_closed = False
+    async with house.service.database.write() as connection:
+        await connection.execute(delete(EVENTS))
+        await connection.execute(delete(ANALYSES))
+    found = await told(house)
+    assert found["verdict"] == "pending"
+    assert found["analysis"] not in {"", first["analysis"]}
+
+
 async def test_other_rules_are_another_analysis(house: House) -> None:
     questions: list[dict[str, str]] = [{}, {"rules": "grpc"}, {"set": "requests=other_total"}]
     assert len({(await told(house, **other))["analysis"] for other in questions}) == 3
@@ -161,7 +174,7 @@ async def test_a_verdict_that_cannot_be_confirmed_is_not_told(house: House, clus
         cluster.attempts["web"] = Attempt(NEW, OLD, run=f"after {verdict.value}")
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable])
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable, StoreError])
 async def test_a_database_that_is_away_is_no_failure(
     house: House, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
@@ -175,6 +188,24 @@ async def test_a_database_that_is_away_is_no_failure(
     again = House.on(house.service)
     async with again.client:
         assert "the database cannot be reached" in (await told(again))["reason"]
+
+
+async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller waits for ten seconds, and counts silence as an error."""
+    monkeypatch.setattr(argo, "IN_ALL", 0.05)
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.FAIL)
+
+    async def silent(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.service.analyses, "get", silent)
+    async with asyncio.timeout(10):
+        found = await told(house)
+    assert (found["verdict"], found["reason"]) == (
+        "pending",
+        "nothing is known now: the database does not answer in time",
+    )
 
 
 async def test_a_verdict_is_not_told_by_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
