@@ -32,6 +32,9 @@ from analyzer.store.finding import Filter
 
 LONGEST_KEY = 255
 """Signs of a key in the store."""
+OURS = " "
+"""Begins the keys that are made here. No `Idempotency-Key` begins so: under it somebody could order, in time, another
+analysis than that from which a controller is answered."""
 
 router = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 
@@ -106,7 +109,7 @@ def _entry(order: Order, by: str, key: str | None, now: float) -> Entry:
     target = target_of(order)
     key = f"{order.namespace}/{key or uuid.uuid4().hex}"
     if len(key) > LONGEST_KEY:
-        key = f"{order.namespace}/sha256/{hashlib.sha256(key.encode()).hexdigest()}"
+        key = f"{order.namespace}/{OURS}sha256/{hashlib.sha256(key.encode()).hexdigest()}"
     return Entry(
         id=uuid.uuid4().hex[:12],
         key=key,

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from analyzer.api.analyses import place
+from analyzer.api.analyses import OURS, place
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
@@ -117,7 +117,7 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         # From now on: what earlier attempts at the same revision have left in Prometheus says nothing of this one.
         since = await parts.service.database.time()
         try:
-            entry, _ = await place(parts, caller, order.model_copy(update={"since": since}), key)
+            entry, _ = await place(parts, caller, order.model_copy(update={"since": since}), OURS + key)
         except Refused as refused:
             if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
                 raise

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from starlette.responses import Response
 
-from analyzer.api.analyses import place
+from analyzer.api.analyses import OURS, place
 from analyzer.api.callers import Asking, need
 from analyzer.api.flagger_token import KEY as TOKEN
 from analyzer.api.parts import Here, Parts
@@ -116,7 +116,7 @@ async def _entry(payload: Payload, asked: Gate, caller: Caller, parts: Parts) ->
 
     async def start(key: str) -> str:
         try:
-            entry, _ = await place(parts, caller, order, key)
+            entry, _ = await place(parts, caller, order, OURS + key)
         except Refused as refused:
             if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
                 raise

@@ -132,6 +132,16 @@ async def test_one_that_was_removed_and_is_not_in_memory_is_begun_anew(house: Ho
     assert found["analysis"] not in {"", first["analysis"]}
 
 
+@pytest.mark.parametrize("rollout", ["web", "w" * 250])
+async def test_nobody_can_order_the_analysis_that_answers(house: House, cluster: Cluster, rollout: str) -> None:
+    """Of other rules, which pass whatever comes: under the key of a poll, before it asks for the first time."""
+    cluster.attempts[rollout] = cluster.attempts["web"]
+    forged = await house.forged((await told(house, rollout=rollout))["analysis"])
+    again = House.on(house.service)
+    async with again.client:
+        assert (await told(again, rollout=rollout))["analysis"] not in {"", forged}
+
+
 async def test_other_rules_are_another_analysis(house: House) -> None:
     questions: list[dict[str, str]] = [{}, {"rules": "grpc"}, {"set": "requests=other_total"}]
     assert len({(await told(house, **other))["analysis"] for other in questions}) == 3

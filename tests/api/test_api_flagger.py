@@ -145,6 +145,18 @@ async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House)
     assert await gates(house) == (409, 409, 200)
 
 
+async def test_nobody_can_order_the_analysis_that_answers(house: House) -> None:
+    """Everybody who may read Canaries has the token: of other rules, which pass, before Flagger asks."""
+    await asked(house)
+    forged = await house.forged((await the_analysis(house))["id"])
+    await judged(house, Verdict.PASS)
+    again = House.on(house.service)
+    async with again.client:
+        answer = await asked(again)
+    assert answer.status_code == 409
+    assert forged not in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
