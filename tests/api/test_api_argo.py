@@ -202,7 +202,6 @@ async def test_a_database_that_is_away_is_no_failure(
 
 async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The controller waits for ten seconds, and counts silence as an error."""
-    monkeypatch.setattr(argo, "IN_ALL", 0.05)
     first = await told(house)
     await judged(house, first["analysis"], Verdict.FAIL)
 
@@ -210,6 +209,7 @@ async def test_a_database_that_does_not_answer_is_no_failure(house: House, monke
         await asyncio.Event().wait()
 
     monkeypatch.setattr(house.service.analyses, "get", silent)
+    monkeypatch.setattr(argo, "IN_ALL", 0.05)
     async with asyncio.timeout(10):
         found = await told(house)
     assert (found["verdict"], found["reason"]) == (
@@ -227,6 +227,16 @@ async def test_a_verdict_is_not_told_by_memory(house: House, monkeypatch: pytest
 
     monkeypatch.setattr(house.service.analyses, "get", away)
     assert (await told(house))["pass"] is False
+
+
+async def test_a_verdict_is_told_after_a_restart_however_many_analyses_run(service: Service, cluster: Cluster) -> None:
+    limited = replace(service_on(service.database, settings(limits={"analyses_per_namespace": 1})), rollouts=cluster)
+    house, again = House.on(limited), House.on(limited)
+    async with house.client, again.client:
+        await judged(house, (await told(house))["analysis"], Verdict.FAIL)
+        cluster.attempts["other"] = Attempt(NEW, OLD, run="another")
+        await told(house, rollout="other")
+        assert (await told(again))["fail"] is True
 
 
 async def test_too_many_analyses_are_waited_for(service: Service, cluster: Cluster) -> None:

@@ -192,7 +192,6 @@ async def test_a_database_that_is_away_is_no_failure(
 
 async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flagger waits for ten seconds, and a `rollout` hook that is not answered is a failed check."""
-    monkeypatch.setattr(flagger, "IN_ALL", 0.05)
     await asked(house)
     await judged(house, Verdict.FAIL)
 
@@ -200,6 +199,7 @@ async def test_a_database_that_does_not_answer_is_no_failure(house: House, monke
         await asyncio.Event().wait()
 
     monkeypatch.setattr(house.service.analyses, "get", silent)
+    monkeypatch.setattr(flagger, "IN_ALL", 0.05)
     async with asyncio.timeout(10):
         assert await gates(house) == (409, 409, 200)
         assert "does not answer in time" in (await asked(house)).json()["detail"]
