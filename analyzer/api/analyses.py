@@ -32,6 +32,9 @@ from analyzer.store.finding import Filter
 
 LONGEST_KEY = 255
 """Signs of a key in the store."""
+OURS = " "
+"""Begins the keys that are made here. No `Idempotency-Key` begins so: under it somebody could order, in time, another
+analysis than that from which a controller is answered."""
 
 router = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 
@@ -92,8 +95,9 @@ async def place(parts: Parts, caller: Caller, order: Order, key: str | None) -> 
     now = await parts.service.database.time()
     async with parts.checking:
         kept = await asyncio.to_thread(resolve, order, parts.service.settings, now)
-    await _refuse_too_many(parts, order.namespace)
-    entry, is_new = await parts.service.analyses.create(_entry(kept, caller.name, key, now))
+    wanted = _entry(kept, caller.name, key, now)
+    await _refuse_too_many(parts, wanted)
+    entry, is_new = await parts.service.analyses.create(wanted)
     if not is_new:
         return entry, kept
     detail = f"{order.target}" + (f" in {order.namespace}" if order.namespace else "")
@@ -106,7 +110,7 @@ def _entry(order: Order, by: str, key: str | None, now: float) -> Entry:
     target = target_of(order)
     key = f"{order.namespace}/{key or uuid.uuid4().hex}"
     if len(key) > LONGEST_KEY:
-        key = f"{order.namespace}/sha256/{hashlib.sha256(key.encode()).hexdigest()}"
+        key = f"{order.namespace}/{OURS}sha256/{hashlib.sha256(key.encode()).hexdigest()}"
     return Entry(
         id=uuid.uuid4().hex[:12],
         key=key,
@@ -126,11 +130,12 @@ def _is_same(entry: Entry, given: Order, kept: Order) -> bool:
     return first == kept
 
 
-async def _refuse_too_many(parts: Parts, namespace: str) -> None:
+async def _refuse_too_many(parts: Parts, wanted: Entry) -> None:
+    """One that was ordered before is none more."""
     most = parts.service.settings.limits.analyses_per_namespace
-    running = Filter(namespaces=(namespace,), state=State.RUNNING)
-    if await parts.service.analyses.count(running) >= most:
-        place = f"in {namespace}" if namespace else "without a namespace"
+    running, analyses = Filter(namespaces=(wanted.namespace,), state=State.RUNNING), parts.service.analyses
+    if await analyses.count(running) >= most and not await analyses.is_ordered(wanted.key):
+        place = f"in {wanted.namespace}" if wanted.namespace else "without a namespace"
         raise Refused(429, f"{most} analyses run {place} already: wait until one has ended", {"Retry-After": "30"})
 
 

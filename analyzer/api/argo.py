@@ -4,6 +4,7 @@ The controller takes an empty answer, or one that is no JSON, for a success, kee
 reason can be read, and aborts after a few answers that are no 2xx. So it is 200 with a small object whatever is known.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -13,17 +14,17 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from analyzer.api.analyses import place
+from analyzer.api.analyses import OURS, place
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
-from analyzer.errors import NoAnalysis, StoreUnavailable, StoreUnusable, UsageError
+from analyzer.errors import NoAnalysis, StoreError, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Purpose
 from analyzer.service.identity import Caller, Role
-from analyzer.service.polling import Poll, Waiting
+from analyzer.service.polling import IN_ALL, Poll, Waiting
 from analyzer.store.entry import Entry, State
 
 LONGEST = 500
@@ -116,7 +117,7 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         # From now on: what earlier attempts at the same revision have left in Prometheus says nothing of this one.
         since = await parts.service.database.time()
         try:
-            entry, _ = await place(parts, caller, order.model_copy(update={"since": since}), key)
+            entry, _ = await place(parts, caller, order.model_copy(update={"since": since}), OURS + key)
         except Refused as refused:
             if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
                 raise
@@ -124,14 +125,25 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         return entry.id
 
     try:
-        entry = await parts.latest.get(await parts.polls.analysis(poll, start))
-        if entry.state == State.ENDED or entry.summary.verdict != Verdict.PENDING:
-            entry = await _confirmed(parts, poll, start)
+        async with asyncio.timeout(IN_ALL):
+            entry = await _entry(parts, poll, start)
     except Waiting as waiting:
         return _told(str(waiting))
-    except (StoreUnavailable, StoreUnusable):
+    except StoreError:  # of every kind: a password that has changed is no failed release either
         return _told("nothing is known now: the database cannot be reached, or not be used")
+    except TimeoutError:
+        return _told("nothing is known now: the database does not answer in time")
     return _told(entry.summary.reason or "nothing has been judged yet", entry)
+
+
+async def _entry(parts: Parts, poll: Poll, start: Callable[[str], Awaitable[str]]) -> Entry:
+    try:
+        entry = await parts.latest.get(await parts.polls.analysis(poll, start))
+    except NoAnalysis:  # removed with what is old, and not in memory any more
+        return await _confirmed(parts, poll, start)
+    if entry.state == State.ENDED or entry.summary.verdict != Verdict.PENDING:
+        return await _confirmed(parts, poll, start)
+    return entry
 
 
 async def _confirmed(parts: Parts, poll: Poll, start: Callable[[str], Awaitable[str]]) -> Entry:

@@ -4,6 +4,7 @@ Yes to what depends on the webhook's type (`analyzer.service.gating.Gate`), and 
 metadata says which gate is meant, and the Canary is asked whether that is so.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -14,18 +15,19 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from starlette.responses import Response
 
-from analyzer.api.analyses import place
+from analyzer.api.analyses import OURS, place
 from analyzer.api.callers import Asking, need
 from analyzer.api.flagger_token import KEY as TOKEN
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
-from analyzer.errors import NoAnalysis, PlatformError, StoreUnavailable, StoreUnusable, UsageError
+from analyzer.errors import NoAnalysis, PlatformError, StoreError, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import Order
 from analyzer.model.report import Verdict
 from analyzer.platforms.flagger_canary import Try
 from analyzer.service.gating import Gate
 from analyzer.service.identity import Caller, Role
+from analyzer.service.polling import IN_ALL
 from analyzer.store.entry import Entry
 
 LONGEST = 500
@@ -79,11 +81,14 @@ async def gate(payload: Payload, caller: Asking, parts: Here) -> Response:
     asked = _gate(payload.metadata)
     entry, reason = None, ""
     try:
-        entry = await _entry(payload, asked, caller, parts)
+        async with asyncio.timeout(IN_ALL):
+            entry = await _entry(payload, asked, caller, parts)
     except _Unknown as unknown:
         reason = str(unknown)
-    except (StoreUnavailable, StoreUnusable):
+    except StoreError:  # of every kind: a password that has changed is no failed release either
         reason = "nothing is known now: the database cannot be reached, or not be used"
+    except TimeoutError:
+        reason = "nothing is known now: the database does not answer in time"
     except UsageError as error:
         if asked != Gate.ROLLOUT:
             raise
@@ -111,7 +116,7 @@ async def _entry(payload: Payload, asked: Gate, caller: Caller, parts: Parts) ->
 
     async def start(key: str) -> str:
         try:
-            entry, _ = await place(parts, caller, order, key)
+            entry, _ = await place(parts, caller, order, OURS + key)
         except Refused as refused:
             if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
                 raise

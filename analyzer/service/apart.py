@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from analyzer.errors import CanaryError
 from analyzer.service.channel import Alone, Begin, Channel, Ended, Measure, Measured, Standing, Stop, Wake
 from analyzer.service.settings import Settings
-from analyzer.service.working import work
+from analyzer.service.working import SIGNALS, work
 
 SILENT: Final = 15.0
 """Seconds without a word after which it is not ready."""
@@ -44,8 +44,10 @@ class Apart:
         """Begin it. To be called before there is an event loop or a thread: they would be half there in it."""
         ours, theirs = socket.socketpair()
         parent = os.getpid()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in it, until it knows that they mean us
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             return cls(pid, ours)
         ours.close()
@@ -153,6 +155,8 @@ class Apart:
             return await self._channel.hear()
         except EOFError:
             code = await asyncio.to_thread(self._wait)
+            if not code:
+                return Ended(None)  # its last word is lost if we spoke in that moment
             how = f"was ended by signal {-code}" if code < 0 else f"has ended with exit code {code}"
             raise CanaryError(f"the process that works on analyses {how}") from None
 

@@ -17,6 +17,8 @@ FRESH = 15.0
 """Seconds after which an attempt that waits for its verdict is looked at again, beside the poll."""
 AT_MOST = 5.0
 """Seconds that a poll waits for the start of its analysis: it goes on by itself, and a later poll finds it."""
+IN_ALL = 8.0
+"""Seconds in which a controller is answered, whatever is slow: it waits for ten, and takes silence for an error."""
 MOST = 10_000
 """Attempts that are remembered."""
 

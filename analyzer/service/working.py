@@ -29,8 +29,9 @@ EVERY: Final = 1.0
 COLLECTED: Final = (5_000, 20, 500)
 """Thresholds of the garbage collector. What analyses keep is in no cycles, and with hundreds of them a full collection
 takes most of a second, in which nothing else happens: it is to be rare."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+"""What is for the other process; blocked in this one when it begins."""
 _PR_SET_PDEATHSIG: Final = 1
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def work(settings: Settings, end: socket.socket, parent: int) -> int:
@@ -45,8 +46,9 @@ def work(settings: Settings, end: socket.socket, parent: int) -> int:
 
 async def _work(settings: Settings, end: socket.socket) -> int:
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:  # who signals a whole group means the other process, too; ours ends when that one says so
+    for number in SIGNALS:  # who signals a whole group means the other process, too; ours ends when that one says so
         loop.add_signal_handler(number, lambda: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     channel = await Channel.over(end)
     error: CanaryError | None = None
     try:

@@ -51,6 +51,12 @@ class Analyses:
             row = (await connection.execute(select(ANALYSES).where(ANALYSES.c.key == entry.key))).mappings().one()
             return entry_of(row), made
 
+    async def is_ordered(self, key: str) -> bool:
+        """Whether there is one that was ordered under this key."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(ANALYSES.c.id).where(ANALYSES.c.key == key))
+            return found.one_or_none() is not None
+
     async def get(self, id_: str) -> Entry:
         """The row of an analysis.
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import httpx
 from prometheus_client.metrics_core import Metric
+from sqlalchemy import delete
 
 from analyzer.api.app import make_app
 from analyzer.api.parts import Parts
@@ -21,6 +22,7 @@ from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.entry import Summary
+from analyzer.store.schema import ANALYSES, EVENTS
 from tests.engine.world import World, rates
 
 CALLERS: Mapping[str, Caller] = {
@@ -166,6 +168,17 @@ class House:
         assert answer.status_code == 201, answer.text
         id_: str = answer.json()["id"]
         return id_
+
+    async def forged(self, id_: str) -> str:
+        """The id of an analysis that somebody else has ordered under the key of this one, which is removed."""
+        key = (await self.service.analyses.get(id_)).key.partition("/")[2].strip()
+        async with self.service.database.write() as connection:
+            await connection.execute(delete(EVENTS))
+            await connection.execute(delete(ANALYSES))
+        answer = await self.post("/api/v1/analyses", ORDER, "starter", headers={"Idempotency-Key": key})
+        assert answer.status_code == 201, answer.text
+        forged: str = answer.json()["id"]
+        return forged
 
     async def keep(self, id_: str, events: Sequence[Event]) -> None:
         """As a worker would: claim it, and keep what happened."""

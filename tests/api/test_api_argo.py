@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from analyzer.api import hub
-from analyzer.errors import PlatformUnavailable, StoreUnavailable, StoreUnusable
+from analyzer.api import argo, hub
+from analyzer.errors import PlatformUnavailable, StoreError, StoreUnavailable, StoreUnusable
 from analyzer.model.event import Ended
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Attempt
@@ -119,6 +119,29 @@ async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House)
     assert found["analysis"] not in {"", first["analysis"]}
 
 
+async def test_one_that_was_removed_and_is_not_in_memory_is_begun_anew(house: House) -> None:
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.PASS)
+    await house.parts.hub.stop()  # what has changed is heard no more: all is read anew
+    house.parts.hub.is_closed = False
+    async with house.service.database.write() as connection:
+        await connection.execute(delete(EVENTS))
+        await connection.execute(delete(ANALYSES))
+    found = await told(house)
+    assert found["verdict"] == "pending"
+    assert found["analysis"] not in {"", first["analysis"]}
+
+
+@pytest.mark.parametrize("rollout", ["web", "w" * 250])
+async def test_nobody_can_order_the_analysis_that_answers(house: House, cluster: Cluster, rollout: str) -> None:
+    """Of other rules, which pass whatever comes: under the key of a poll, before it asks for the first time."""
+    cluster.attempts[rollout] = cluster.attempts["web"]
+    forged = await house.forged((await told(house, rollout=rollout))["analysis"])
+    again = House.on(house.service)
+    async with again.client:
+        assert (await told(again, rollout=rollout))["analysis"] not in {"", forged}
+
+
 async def test_other_rules_are_another_analysis(house: House) -> None:
     questions: list[dict[str, str]] = [{}, {"rules": "grpc"}, {"set": "requests=other_total"}]
     assert len({(await told(house, **other))["analysis"] for other in questions}) == 3
@@ -161,7 +184,7 @@ async def test_a_verdict_that_cannot_be_confirmed_is_not_told(house: House, clus
         cluster.attempts["web"] = Attempt(NEW, OLD, run=f"after {verdict.value}")
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable])
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable, StoreError])
 async def test_a_database_that_is_away_is_no_failure(
     house: House, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
@@ -177,6 +200,24 @@ async def test_a_database_that_is_away_is_no_failure(
         assert "the database cannot be reached" in (await told(again))["reason"]
 
 
+async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller waits for ten seconds, and counts silence as an error."""
+    first = await told(house)
+    await judged(house, first["analysis"], Verdict.FAIL)
+
+    async def silent(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.service.analyses, "get", silent)
+    monkeypatch.setattr(argo, "IN_ALL", 0.05)
+    async with asyncio.timeout(10):
+        found = await told(house)
+    assert (found["verdict"], found["reason"]) == (
+        "pending",
+        "nothing is known now: the database does not answer in time",
+    )
+
+
 async def test_a_verdict_is_not_told_by_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     first = await told(house)
     await judged(house, first["analysis"], Verdict.PASS)
@@ -186,6 +227,16 @@ async def test_a_verdict_is_not_told_by_memory(house: House, monkeypatch: pytest
 
     monkeypatch.setattr(house.service.analyses, "get", away)
     assert (await told(house))["pass"] is False
+
+
+async def test_a_verdict_is_told_after_a_restart_however_many_analyses_run(service: Service, cluster: Cluster) -> None:
+    limited = replace(service_on(service.database, settings(limits={"analyses_per_namespace": 1})), rollouts=cluster)
+    house, again = House.on(limited), House.on(limited)
+    async with house.client, again.client:
+        await judged(house, (await told(house))["analysis"], Verdict.FAIL)
+        cluster.attempts["other"] = Attempt(NEW, OLD, run="another")
+        await told(house, rollout="other")
+        assert (await told(again))["fail"] is True
 
 
 async def test_too_many_analyses_are_waited_for(service: Service, cluster: Cluster) -> None:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from analyzer.api import flagger_token
-from analyzer.errors import PlatformForbidden, PlatformUnavailable, StoreUnavailable, StoreUnusable
+from analyzer.api import flagger, flagger_token
+from analyzer.errors import PlatformForbidden, PlatformUnavailable, StoreError, StoreUnavailable, StoreUnusable
 from analyzer.model.event import Ended
 from analyzer.model.report import Verdict
 from analyzer.platforms.flagger_canary import Canary, Try
@@ -145,6 +145,18 @@ async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House)
     assert await gates(house) == (409, 409, 200)
 
 
+async def test_nobody_can_order_the_analysis_that_answers(house: House) -> None:
+    """Everybody who may read Canaries has the token: of other rules, which pass, before Flagger asks."""
+    await asked(house)
+    forged = await house.forged((await the_analysis(house))["id"])
+    await judged(house, Verdict.PASS)
+    again = House.on(house.service)
+    async with again.client:
+        answer = await asked(again)
+    assert answer.status_code == 409
+    assert forged not in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
@@ -164,7 +176,7 @@ async def test_what_is_not_known_promotes_nothing_and_rolls_nothing_back(
         assert words in (await asked(house)).json()["detail"]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable])
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreUnusable, StoreError])
 async def test_a_database_that_is_away_is_no_failure(
     house: House, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
@@ -176,6 +188,21 @@ async def test_a_database_that_is_away_is_no_failure(
 
     monkeypatch.setattr(house.service.analyses, "get", away)
     assert await gates(house) == (409, 409, 200)
+
+
+async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flagger waits for ten seconds, and a `rollout` hook that is not answered is a failed check."""
+    await asked(house)
+    await judged(house, Verdict.FAIL)
+
+    async def silent(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.service.analyses, "get", silent)
+    monkeypatch.setattr(flagger, "IN_ALL", 0.05)
+    async with asyncio.timeout(10):
+        assert await gates(house) == (409, 409, 200)
+        assert "does not answer in time" in (await asked(house)).json()["detail"]
 
 
 async def test_too_many_analyses_are_waited_for(service: Service, canaries: Canaries) -> None:

@@ -183,6 +183,14 @@ async def test_so_many_analyses_a_namespace(service: Service) -> None:
     assert (await house.post(START, ORDER)).status_code == 201
 
 
+async def test_one_that_was_ordered_before_is_none_more(service: Service) -> None:
+    house = House.on(service_on(service.database, settings(limits={"analyses_per_namespace": 1})))
+    headers = {"Idempotency-Key": "build 7"}
+    first = await house.post(START, ORDER, headers=headers)
+    again = await house.post(START, ORDER, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
 async def test_pages_stay_in_place_while_new_ones_come(house: House) -> None:
     ids = [await house.ordered() for _ in range(5)]
     first = (await house.get(f"{START}?limit=2")).json()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -85,6 +86,44 @@ def test_a_signal_to_all_of_a_group_is_for_the_other_process(settings: Settings,
             assert not running.done()
             stop.set()
             await running
+        await supervisor.close()
+
+    asyncio.run(asyncio.wait_for(main(), LONG))
+    supervisor.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_of_a_group_at_its_very_beginning(settings: Settings, number: signal.Signals) -> None:
+    supervisor, stop = Apart.forked(settings), asyncio.Event()
+    os.kill(supervisor._pid, number)
+    stop.set()
+
+    async def main() -> None:
+        await supervisor.claimed()
+        async with Database.open(settings.database.get_secret_value()):
+            await supervisor.run(stop)
+        await supervisor.close()
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), LONG))
+    finally:
+        supervisor.end()
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ()), "ours come as before"
+
+
+def test_one_whose_last_word_is_lost_has_ended_well_with_exit_code_0() -> None:
+    """It is lost where we tell it something in the moment in which it ends."""
+    program = shutil.which("true")
+    assert program
+    ours, theirs = socket.socketpair()
+    supervisor = Apart(os.posix_spawn(program, [program], {}), ours)
+
+    async def main() -> None:
+        other = await Channel.over(theirs)
+        other.tell(Alone())
+        await supervisor.claimed()
+        await other.close()
+        await supervisor.run(asyncio.Event())
         await supervisor.close()
 
     asyncio.run(asyncio.wait_for(main(), LONG))
