@@ -7,6 +7,8 @@ The facts are in the API types of Flux's helm-controller (`helm.toolkit.fluxcd.i
 
 import asyncio
 
+from ruamel.yaml.error import YAMLError
+
 from analyzer.errors import PlatformConflict, PlatformError
 from analyzer.model.guard import Guard
 from analyzer.model.target import Confirm, Deployment, Intent, Receipt, Target, at_any_time
@@ -54,7 +56,11 @@ class FluxHelm(Helm):
     async def _owner(self, found: Deployment) -> Owner | None:
         """The HelmRelease that owns it, None if it is another owner."""
         manifest = await self.program.manifest(int(found.current.number))
-        owner = (await ownership.look(self._api, manifest, await self.namespace())).owner
+        try:
+            owner = (await ownership.look(self._api, manifest, await self.namespace())).owner
+        except YAMLError as error:
+            why = " ".join(str(error).split())
+            raise PlatformError(f"who owns {found.target} could not be looked at: {why}") from error
         return owner if owner and owner.kind == "HelmRelease" and owner.namespace else None
 
     async def _get(self, owner: Owner) -> Object | None:

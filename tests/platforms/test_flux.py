@@ -140,6 +140,17 @@ def test_what_cannot_be_suspended_is_not_rolled_back(api: FakeApi, fake_helm: Fa
     assert rollbacks(fake_helm) == 0
 
 
+def test_a_release_of_which_nobody_can_say_who_owns_it_is_not_rolled_back(api: FakeApi, fake_helm: FakeHelm) -> None:
+    owned(api)
+    fake_helm.answers = [each for each in fake_helm.answers if "--revision=2" not in each["argv"]]
+    for what in ("manifest", "hooks"):
+        argv = ["get", what, "web", "--revision=2"]
+        fake_helm.answer({"argv": argv, "code": 0, "stdout": "a: [" if what == "manifest" else "", "stderr": ""})
+    receipt = take_back(api, fake_helm)
+    assert receipt.detail.startswith("helm/web was not taken back: who owns helm/web could not be looked at: ")
+    assert rollbacks(fake_helm) == 0
+
+
 def test_without_the_lease_nothing_is_written(api: FakeApi, fake_helm: FakeHelm) -> None:
     def confirm() -> float:
         raise LeaseLost("another's")
