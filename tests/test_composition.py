@@ -11,11 +11,11 @@ from analyzer.composition.order import AnalysisOrder, Wanted
 from analyzer.composition.planning import _check_rights, make_plan, planned
 from analyzer.composition.platforms import platform_of
 from analyzer.composition.rules import needs_way_back, with_pods
-from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.errors import CanaryError, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.reading import Absence, Missing
-from analyzer.model.ruleset import HealthRule, RuleSet
-from analyzer.model.target import Deployment, PlatformKind, Revision, Target
+from analyzer.model.ruleset import HealthRule, RuleSet, Sides
+from analyzer.model.target import Deployment, PlatformKind, PodSides, Revision, Target
 from analyzer.platforms.application import Application, ApplicationSettings
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.platforms.rollout import Rollout
@@ -151,14 +151,19 @@ def test_an_operation_in_progress_says_what_to_do(wanted: Revision | None, words
 class Aborted(Rollout):
     """A Rollout whose newest revision was aborted, until it is retried."""
 
-    def __init__(self) -> None:
+    def __init__(self, lacks: str = "", **more: object) -> None:
         super().__init__(WEB.model_copy(update={"kind": PlatformKind.ROLLOUT}), Cluster())
         self.retries = 0
+        self.lacks = lacks
+        self.more = {"unchanged": True, **more}
 
     async def look(self) -> Deployment:
         current = Revision(number="2", deployed_at=1000.0)
         back = "" if self.retries else "revision 2 was aborted already"
-        return DEPLOYMENT.model_copy(update={"current": current, "taken_back": back, "unchanged": True})
+        return DEPLOYMENT.model_copy(update={"current": current, "taken_back": back, **self.more})
+
+    async def lacking(self, _: Deployment) -> str:
+        return self.lacks
 
     async def retry(self) -> None:
         self.retries += 1
@@ -190,6 +195,26 @@ def test_a_retry_clears_the_abort_and_counts_from_then(asked: dict[str, bool], r
         return
     assert began <= asyncio.run(plan()) <= time.time()
     assert platform.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("lacks", "now", "refused"),
+    [
+        ("rollouts may not be patched", {}, "rollouts may not be patched"),
+        ("", {"wanted": None, "no_way_back": "there is no stable one"}, "there is no stable one"),
+        ("", {"pods": None, "no_pods": "no pod is known"}, "no pod is known"),
+    ],
+    ids=["rights", "way back", "pods"],
+)
+def test_what_cannot_be_analysed_is_not_retried(lacks: str, now: dict[str, object], refused: str) -> None:
+    platform = Aborted(lacks, **{"unchanged": False, "pods": PodSides(namespace="shop", canary="web-2"), **now})
+    target = WEB.model_copy(update={"kind": PlatformKind.ROLLOUT})
+    order = AnalysisOrder(target=target, rules="http", parameters={}, access=None, wanted=Wanted(), retry=True)
+    rules = rule_set({"health": "pods"})
+    rules = rules.model_copy(update={"spec": rules.spec.model_copy(update={"sides": Sides(label="pod")})})
+    with pytest.raises(CanaryError, match=refused):
+        asyncio.run(planned(order, rules, platform, PodSource(nobody), lambda _: None))
+    assert platform.retries == 0
 
 
 def test_an_application_is_taken_back_as_the_order_says() -> None:

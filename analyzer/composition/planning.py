@@ -32,13 +32,28 @@ async def planned(
             rights that the way back needs.
     """
     rule_set = with_sides(rule_set, order)
+    if order.needs_ready_pods:
+        rule_set = with_pods(rule_set)
     deployment = await platform.look()
     if order.retry and deployment.taken_back:
+        # What cannot be analysed is refused while it is aborted still: nobody would look at it once it is out again.
+        aborted = deployment.model_copy(update={"taken_back": ""})
+        await _checked_plan(order, rule_set, platform, aborted, source, lambda _: None)
         retried_at = await _retry(order, platform)
         order = replace(order, wanted=replace(order.wanted, since=retried_at))
         deployment = await platform.look()
-    if order.needs_ready_pods:
-        rule_set = with_pods(rule_set)
+    return await _checked_plan(order, rule_set, platform, deployment, source, complain)
+
+
+async def _checked_plan(
+    order: AnalysisOrder,
+    rule_set: RuleSet,
+    platform: Platform,
+    deployment: Deployment,
+    source: Source,
+    complain: Callable[[str], None],
+) -> Plan:
+    """The plan for what was looked at, once the rights for its way back are known to be there."""
     plan = make_plan(order, rule_set, deployment, source, SystemClock().now())
     if isinstance(platform, IN_CLUSTER) and plan.acting and acts(rule_set):
         await _check_rights(platform, deployment, complain)

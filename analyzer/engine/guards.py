@@ -43,7 +43,9 @@ def _obstacles(plan: Plan, now: Deployment, kind: ActionKind) -> Iterator[Obstac
         yield Obstacle(guard=Guard.ONCE, reason=reason)
     if now.wanted is None and kind in TAKES_BACK:
         yield Obstacle(guard=Guard.NO_WAY_BACK, reason=now.no_way_back or "there is no revision to go back to")
-    yield from now.obstacles
+    for each in now.obstacles:
+        if each.guard != Guard.GITOPS_OWNER or kind != ActionKind.PROMOTE:  # an owner undoes no promotion
+            yield each
 
 
 def foreseen(plan: Plan) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from analyzer.model.target import Confirm, Intent, Receipt, Target
 from analyzer.platforms.application_control import ApplicationControl
 from analyzer.platforms.application_state import Generation, State, one_line, short
 from analyzer.platforms.git import unusable
-from analyzer.platforms.git_revert import Repository, Reverted, Wanted, paths_of
+from analyzer.platforms.git_revert import PREFIX, Repository, Reverted, Wanted, paths_of
 from analyzer.platforms.parts import mapping
 
 _PATHS = "argocd.argoproj.io/manifest-generate-paths"
@@ -138,6 +138,11 @@ class ApplicationRevert:
 
     def _proposed(self, wanted: Wanted, pushed: Reverted) -> Receipt:
         branch = wanted.branch or "the default branch"
+        if not pushed.branch.startswith(PREFIX):
+            return self._control.failed(
+                f"the branch {pushed.branch} has the revert already, by {short(pushed.commit)} or before: look why "
+                "Argo CD has not brought that out"
+            )
         return self._control.failed(
             f"the branch {pushed.branch} with the revert {short(pushed.commit)} was pushed, and nothing is taken back "
             f"until it is merged into {branch}: open a pull request"

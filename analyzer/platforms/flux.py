@@ -6,6 +6,9 @@ The facts are in the API types of Flux's helm-controller (`helm.toolkit.fluxcd.i
 """
 
 import asyncio
+import hashlib
+
+from ruamel.yaml.error import YAMLError
 
 from analyzer.errors import PlatformConflict, PlatformError
 from analyzer.model.guard import Guard
@@ -22,6 +25,7 @@ from analyzer.platforms.rights import Right, missing, sentence
 API = "helm.toolkit.fluxcd.io/v2"
 ATTEMPTS = 5
 """Writes, if Flux writes at the same time."""
+_LONGEST, _DIGITS = 53, 12  # signs of a release's name, and of the digest in one that was shortened
 _PAUSE = 0.2  # seconds between two
 _RBAC = "deploy/flux/rbac.yaml"
 
@@ -45,8 +49,7 @@ class FluxHelm(Helm):
         live = await self._get(owner) if owner else None
         if owner is None or live is None:
             return found
-        if why := _contested(live):
-            caution = f"{owner} would not stay suspended: {why}"
+        if caution := await self._refusal(owner, live):
             return found.model_copy(update={"cautions": (*found.cautions, caution)})
         others = tuple(each for each in found.obstacles if each.guard != Guard.GITOPS_OWNER)
         return found.model_copy(update={"obstacles": others})
@@ -54,11 +57,24 @@ class FluxHelm(Helm):
     async def _owner(self, found: Deployment) -> Owner | None:
         """The HelmRelease that owns it, None if it is another owner."""
         manifest = await self.program.manifest(int(found.current.number))
-        owner = (await ownership.look(self._api, manifest, await self.namespace())).owner
+        try:
+            owner = (await ownership.look(self._api, manifest, await self.namespace())).owner
+        except YAMLError as error:
+            why = " ".join(str(error).split())
+            raise PlatformError(f"who owns {found.target} could not be looked at: {why}") from error
         return owner if owner and owner.kind == "HelmRelease" and owner.namespace else None
 
     async def _get(self, owner: Owner) -> Object | None:
         return await self._api.get(_where(owner))
+
+    async def _refusal(self, owner: Owner, live: Object) -> str:
+        """Why the owner is not suspended: a sentence, empty if it can be. Labels are copied with what bears them, and
+        name another's HelmRelease then."""
+        name, within = _brings_out(live)
+        if name != self._release or await self.namespace() not in within:
+            return f"{owner} brings out the release {name} in namespace {within[0]}, and not this one"
+        why = _contested(live)
+        return why and f"{owner} would not stay suspended: {why}"
 
     async def lacking(self, deployment: Deployment) -> str:
         """As `Helm.lacking`, and the right to suspend the owner.
@@ -98,8 +114,8 @@ class FluxHelm(Helm):
             live = await self._get(owner)
             if live is None:
                 raise PlatformError(f"there is no HelmRelease {owner.name} in namespace {owner.namespace} any more")
-            if why := _contested(live):
-                raise PlatformError(f"{owner} would not stay suspended: {why}")
+            if why := await self._refusal(owner, live):
+                raise PlatformError(why)
             if mapping(live, "spec").get("suspend") is True:
                 return
             annotations = {TAKEN_BACK: told_why(intent)}
@@ -118,6 +134,21 @@ class FluxHelm(Helm):
 
 def _where(owner: Owner) -> str:
     return path(API, "helmreleases", owner.namespace, owner.name)
+
+
+def _brings_out(live: Object) -> tuple[str, tuple[str, str]]:
+    """The name of its release, and the namespaces that its objects are in, and Helm's records.
+
+    Names that are too long for Helm are shortened, with a digest at the end.
+    """
+    spec, metadata = mapping(live, "spec"), mapping(live, "metadata")
+    within, name = str(spec.get("targetNamespace") or ""), str(metadata.get("name"))
+    told = str(spec.get("releaseName") or (f"{within}-{name}" if within else name))
+    if len(told) > _LONGEST:
+        digest = hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]
+        told = f"{told[: _LONGEST - _DIGITS - 1]}-{digest}"
+    own = str(metadata.get("namespace"))
+    return told, (within or own, str(spec.get("storageNamespace") or own))
 
 
 def _contested(live: Object) -> str:

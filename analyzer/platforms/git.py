@@ -28,7 +28,8 @@ _SETTINGS = (
 )
 _ADDRESS = re.compile(r"(?:https?|ssh)://(?:[^@/\s]+@)?[A-Za-z0-9\[][^\s/]*/\S+")
 _SCP = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!/?/|:)[^\s:-][^\s:]*")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@']+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+"""Up to the last @ of the host's part: a password may have others, and quotes."""
 _CHATTER = ("warning:", "hint:")
 _OUTAGES = re.compile(
     r"could not resolve|timed out|connection (refused|reset)|unable to access|early eof|remote end hung up|"

@@ -21,6 +21,7 @@ PREFIX = "canary-analyzer/revert-"
 """Of the branches that are pushed for a pull request."""
 _ATTEMPTS = 5  # pushes, if somebody pushes at the same time
 _NAMED = 20  # commits in the message
+_LONGEST = 200  # signs of each: a subject may be larger than what a program can be given
 _BRANCH = "refs/heads/"
 _NAME = re.compile(r"(?![-./])(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.))[^\x00-\x20~^:?*\[\\\x7f]{1,250}(?<![/.])")
 _CONFLICT = 1  # the exit code of git merge-tree
@@ -70,7 +71,7 @@ class Repository:
         """
         if why := unusable(url, named_by_hand=named_by_hand):
             raise PlatformError(f"the repository {shown(url)!r} {why}")
-        with tempfile.TemporaryDirectory(prefix="canary-git-") as folder:
+        with _folder() as folder:
             git = Git(Path(folder), time_limit, paths=named_by_hand)
             await git.begin()
             yield cls(git, url)
@@ -178,7 +179,7 @@ class Repository:
 
     async def _message(self, wanted: Wanted) -> str:
         paths = [f":(top,literal){path}" for path in wanted.paths]
-        commits = await self._git.out(
+        listed = await self._git.out(
             "log",
             "--no-decorate",
             "--format=- %h %s",
@@ -187,6 +188,7 @@ class Repository:
             "--",
             *paths,
         )
+        commits = "\n".join(line[:_LONGEST] for line in listed.splitlines())
         where = f" in {', '.join(wanted.paths)}" if wanted.paths else ""
         told = f"Takes back what was changed{where} by:\n{commits}"
         return "\n\n".join([wanted.title, wanted.reason, told, f"{TRAILER}: {wanted.analysis}"])
@@ -201,6 +203,13 @@ class Repository:
         if re.search(r"\[rejected\]|fetch first|non-fast-forward|cannot lock ref|failed to update ref", said):
             return False
         raise failure(outcome, f"push to {branch}", self._git.time_limit)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="canary-git-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise PlatformError(f"there is no place for a copy of the repository: {error.strerror}") from error
 
 
 def paths_of(path: str, annotation: str) -> tuple[str, ...]:

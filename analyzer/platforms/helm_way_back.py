@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from ruamel.yaml.error import YAMLError
 
-from analyzer.errors import PlatformError, PlatformUnavailable
+from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent, Receipt
 from analyzer.platforms.cluster import Cluster
 from analyzer.platforms.helm_program import HelmProgram
 from analyzer.platforms.helm_rollback import HelmRollback
 from analyzer.platforms.helm_rollouts import ReleaseRollouts
+
+_UNREADABLE = (YAMLError, ValueError, RecursionError)
+"""What reading a manifest of any shape raises."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class HelmWayBack:
         first: Sequence[str] = ()
         try:
             rollouts = await self._rollouts(intent)
-        except (PlatformError, YAMLError) as error:
+        except (PlatformError, *_UNREADABLE) as error:
             first = (f"whether the release has a Rollout could not be looked at: {_line(error)}",)
         if rollouts:
             first = await rollouts.abort(intent, confirm)
@@ -53,12 +56,19 @@ class HelmWayBack:
             rollouts = await self._rollouts(intent)
         except PlatformUnavailable:
             raise
-        except (PlatformError, YAMLError):
+        except (PlatformError, *_UNREADABLE):
             rollouts = None
         receipt = await HelmRollback(self.program, has_rollouts=rollouts is not None).settle(intent, confirm)
-        if receipt is None and intent.to_revision is not None and rollouts and await rollouts.any_aborted():
+        if receipt is None and intent.to_revision is not None and rollouts and await self._is_aborted(rollouts):
             return await self.take_back(intent, confirm)
         return receipt
+
+    async def _is_aborted(self, rollouts: ReleaseRollouts) -> bool:
+        """Whether the act was begun with an abort; who may not look has aborted nothing."""
+        try:
+            return await rollouts.any_aborted()
+        except PlatformForbidden:
+            return False
 
     async def _settled(self, rollouts: ReleaseRollouts) -> Sequence[str]:
         """Helm waits for no Rollout."""

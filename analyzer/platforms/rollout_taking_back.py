@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.target import Confirm, Intent, Receipt, Target
+from analyzer.platforms.ownership import owner
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.rollout_note import leave, leave_note
 from analyzer.platforms.rollout_state import BROUGHT_BACK, State
@@ -62,6 +63,8 @@ class TakingBack:
         found = state.generation(back) if back else None
         if found is None or state.refers:
             raise PlatformError(promoted(self.watch.target, self.watch.namespace))
+        if whose := _owner(state):  # an abort would have held, and the guards have let an abort pass
+            raise PlatformError(f"{promoted(self.watch.target, self.watch.namespace)}; it belongs to {whose}")
         if state.is_paused:
             raise PlatformError(_NOT_MOVING)
         confirm()
@@ -79,6 +82,7 @@ class TakingBack:
         untold = await leave_note(self.watch.cluster, self.watch.where, intent)
         number = intent.to_revision.number if intent.to_revision else ""
         done = f"{self.watch.target} was undone: what revision {number} was is brought out again, and promoted at once"
+        unmarked = ""
 
         async def is_back(state: State) -> bool:
             if not observed(state.live) or state.current == intent.from_revision.digest:
@@ -87,6 +91,10 @@ class TakingBack:
                 raise PlatformError(f"it was undone, and is at another revision now ({state.current})")
             if state.is_aborted:
                 raise PlatformError("it was undone, and somebody has aborted that")
+            nonlocal unmarked
+            if not unmarked and not state.is_brought_back:  # at once: whoever analyses it must not take it back
+                unmarked = await self._mark(state)
+                return False  # the mark is a change of the Rollout
             if state.is_in_flight and not state.is_promoted_fully:
                 confirm()
                 await self.watch.change_status(state, {"promoteFull": True})
@@ -95,15 +103,25 @@ class TakingBack:
         state, is_settled = await self.watch.until(is_back)
         if state is None or not is_settled:
             return self._unsettled(done, state)
-        untold += await leave(
-            self.watch.cluster, self.watch.where, {BROUGHT_BACK: state.revision(state.current).number}
-        )
-        return Receipt(ok=True, detail=done + untold)
+        return Receipt(ok=True, detail=done + untold + unmarked)
+
+    async def _mark(self, state: State) -> str:
+        """Mark the newest revision as one that an undo has made; what could not be written is said."""
+        number = state.revision(state.current).number
+        return await leave(self.watch.cluster, self.watch.where, {BROUGHT_BACK: number})
 
     def _unsettled(self, done: str, state: State | None) -> Receipt:
         why = f"{done}; its pods were not as before after {self.watch.timeout:g} s"
         paused = f"; {_NOT_MOVING}" if state is not None and state.is_paused else ""
         return Receipt(ok=False, detail=f"{why}{paused}: look at {self.watch.by_hand}")
+
+
+def _owner(state: State) -> str:
+    """Who would bring the undone revision out again, or knows the Rollout otherwise; empty if nobody."""
+    if state.helm_release:
+        return f"Helm release {state.helm_release}"
+    found = owner([state.live])
+    return str(found) if found else ""
 
 
 def _is_undone(state: State, back: str) -> bool:

@@ -43,6 +43,14 @@ def test_what_passes_is_promoted_once_and_at_once() -> None:
     assert judge_again(it.record.events) == report
 
 
+def test_an_owner_that_would_undo_an_undo_holds_no_promotion() -> None:
+    """A Rollout that has come through its steps by itself meanwhile is one that an abort does not take back."""
+    owner = Obstacle(guard=Guard.GITOPS_OWNER, reason="Application web would bring it out again")
+    report = world(ROLLOUT.model_copy(update={"obstacles": (owner,), "stage": None})).run()
+    assert summary(report) == (Verdict.PASS, ActionKind.PROMOTE, ActionResult.DONE)
+    assert report.held_by is None
+
+
 def test_a_pass_that_is_watched_is_promoted_after_the_watch() -> None:
     it = world(schedule=WATCH)
     report = it.run()

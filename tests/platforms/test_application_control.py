@@ -415,6 +415,12 @@ class TestRevert:
         )
         assert (repo.remote.tip(), api.objects[WHERE]) == (repo.bad, before)
 
+    def test_a_proposal_that_is_merged_already_is_told_as_that(self, api: FakeApi, repo: Repo) -> None:
+        tip = repo.remote.commit("by hand", {"web/app.yaml": "tag: 1\n"})
+        receipt = acting(api, repo.gitops(GitOpsMode.PROPOSE))
+        assert not receipt.ok
+        assert f"the branch main has the revert already, by {tip[:12]} or before" in receipt.detail
+
     def test_a_conflict_is_a_receipt(self, api: FakeApi, repo: Repo) -> None:
         repo.remote.commit("three", {"web/app.yaml": "tag: 3\n"})
         receipt = acting(api, repo.gitops())

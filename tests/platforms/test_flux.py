@@ -20,6 +20,7 @@ from analyzer.platforms.helm import HelmSettings, RollbackOptions
 T = TypeVar("T")
 WHERE = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/flux-system/helmreleases/web"
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/web"
+SPEC = {"interval": "5m", "releaseName": "web", "storageNamespace": "shop"}
 OWNER = {"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "flux-system"}
 
 
@@ -44,7 +45,7 @@ def api(tmp_path: Path, fake_helm: FakeHelm, monkeypatch: pytest.MonkeyPatch) ->
 def owned(api: FakeApi, labels: dict[str, str] | None = None, **metadata: object) -> None:
     live = api.objects[DEPLOYMENT]
     api.put(DEPLOYMENT, {**live, "metadata": {**live["metadata"], "labels": OWNER if labels is None else labels}})
-    api.put(WHERE, {"metadata": {"name": "web", "namespace": "flux-system", **metadata}, "spec": {"interval": "5m"}})
+    api.put(WHERE, {"metadata": {"name": "web", "namespace": "flux-system", **metadata}, "spec": dict(SPEC)})
 
 
 def asked(api: FakeApi, fake: FakeHelm, question: Callable[[FluxHelm], Awaitable[T]]) -> T:
@@ -81,7 +82,7 @@ def test_it_is_suspended_and_rolled_back(api: FakeApi, fake_helm: FakeHelm) -> N
         "helmrelease web -n flux-system"
     )
     found = api.objects[WHERE]
-    assert found["spec"] == {"interval": "5m", "suspend": True}
+    assert found["spec"] == {**SPEC, "suspend": True}
     assert found["metadata"]["annotations"]["canary-analyzer.io/taken-back"] == "canary-analyzer : worse"
     assert rollbacks(fake_helm) == 1
 
@@ -105,6 +106,27 @@ def test_a_release_of_nobody_is_as_ever(api: FakeApi, fake_helm: FakeHelm) -> No
 def test_another_owner_holds(api: FakeApi, fake_helm: FakeHelm, labels: dict[str, str]) -> None:
     owned(api, labels)
     assert obstacles(api, fake_helm) == [Guard.GITOPS_OWNER]
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"targetNamespace": "shop"}, "release shop-web in namespace shop"),
+        ({"releaseName": "web"}, "release web in namespace flux-system"),
+        ({"releaseName": "w" * 60, "targetNamespace": "shop"}, f"release {'w' * 40}-e0bd8d50bd21 in namespace shop"),
+    ],
+)
+def test_who_brings_out_another_release_is_not_suspended(
+    api: FakeApi, fake_helm: FakeHelm, spec: dict[str, str], told: str
+) -> None:
+    """Its labels were copied."""
+    owned(api)
+    api.put(WHERE, {**api.objects[WHERE], "spec": spec})
+    found = asked(api, fake_helm, lambda helm: helm.look())
+    assert [each.guard for each in found.obstacles] == [Guard.GITOPS_OWNER]
+    assert f"Flux HelmRelease flux-system/web brings out the {told}, and not this one" in found.cautions
+    assert not take_back(api, fake_helm).ok
+    assert (api.objects[WHERE]["spec"], rollbacks(fake_helm)) == (spec, 0)
 
 
 def test_a_suspension_that_would_not_stay_holds(api: FakeApi, fake_helm: FakeHelm) -> None:
@@ -137,6 +159,17 @@ def test_what_cannot_be_suspended_is_not_rolled_back(api: FakeApi, fake_helm: Fa
     api.refusals["PATCH", WHERE] = (403, "no")
     receipt = take_back(api, fake_helm)
     assert receipt.detail.startswith("helm/web was not taken back: the Kubernetes API server forbids that")
+    assert rollbacks(fake_helm) == 0
+
+
+def test_a_release_of_which_nobody_can_say_who_owns_it_is_not_rolled_back(api: FakeApi, fake_helm: FakeHelm) -> None:
+    owned(api)
+    fake_helm.answers = [each for each in fake_helm.answers if "--revision=2" not in each["argv"]]
+    for what in ("manifest", "hooks"):
+        argv = ["get", what, "web", "--revision=2"]
+        fake_helm.answer({"argv": argv, "code": 0, "stdout": "a: [" if what == "manifest" else "", "stderr": ""})
+    receipt = take_back(api, fake_helm)
+    assert receipt.detail.startswith("helm/web was not taken back: who owns helm/web could not be looked at: ")
     assert rollbacks(fake_helm) == 0
 
 

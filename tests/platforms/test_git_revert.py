@@ -164,6 +164,25 @@ def test_without_the_lease_nothing_is_pushed(remote: Remote) -> None:
     assert remote.tip() == bad
 
 
+def test_a_huge_subject_of_any_bytes_is_cut(remote: Remote) -> None:
+    """One argument of a program has 128 KiB at most."""
+    good = remote.commit("one", {"web/app.yaml": "tag: 1\n"})
+    remote.git("config", "i18n.commitEncoding", "latin-1")
+    (remote.work / "web" / "app.yaml").write_text("tag: 2\n")
+    (remote.work / ".git" / "subject").write_bytes(b"\xe9" + b"x" * 200_000)
+    remote.git("commit", "--quiet", "--all", "--file", ".git/subject")
+    remote.git("push", "--quiet", "origin", "HEAD")
+    done = revert(remote, wanted(good, remote.tip()))
+    assert remote.show("web/app.yaml") == "tag: 1"
+    assert len(remote.git("log", "-1", "--format=%B", done.commit, at=remote.bare)) < 1000
+
+
+def test_without_a_place_for_a_copy_nothing_is_done(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/none")
+    with pytest.raises(PlatformError, match="there is no place for a copy of the repository: No such file"):
+        revert(remote, wanted("a" * 40, "b" * 40))
+
+
 def test_a_branch_for_a_pull_request(remote: Remote) -> None:
     good = remote.commit("one", {"web/app.yaml": "tag: 1\n"})
     bad = remote.commit("two", {"web/app.yaml": "tag: 2\n"})
@@ -309,8 +328,9 @@ def test_the_environment_keeps_who_we_are_and_no_other_repository() -> None:
     assert "GIT_SSH_COMMAND" not in environment({"GIT_SSH": "/ssh"}, paths=False)
 
 
-def test_no_credentials_are_shown() -> None:
-    said = "fatal: unable to access 'https://ada:s3cret@git.example.com/web/': \x1b[31mno\x1b[0m"
+@pytest.mark.parametrize("password", ["s3cret", "s3@cret", "s3'cret", "s3:cret"])
+def test_no_credentials_are_shown(password: str) -> None:
+    said = f"fatal: unable to access 'https://ada:{password}@git.example.com/web/': \x1b[31mno\x1b[0m"
     assert shown(said) == "fatal: unable to access 'https://git.example.com/web/': [31mno [0m"
 
 

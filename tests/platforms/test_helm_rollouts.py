@@ -195,6 +195,24 @@ def test_an_act_that_was_cut_off_before_it_never_came_to_be(api: FakeApi, fake_h
     assert (aborts(api), rollbacks(fake_helm)) == (0, 0)
 
 
+def test_an_act_of_one_who_may_see_no_rollout_never_came_to_be(api: FakeApi, fake_helm: FakeHelm) -> None:
+    a_rollout(api, abort=True)
+    api.refusals["GET", WHERE] = (403, "no")
+    assert asked(api, fake_helm, lambda helm: helm.settle(INTENT), UPGRADED) is None
+    assert rollbacks(fake_helm) == 0
+
+
+@pytest.mark.parametrize("manifest", ["a: " + "[" * 5000 + "]" * 5000, "a: !!int x", "a: ["])
+def test_a_manifest_that_cannot_be_read_holds_up_no_rollback(
+    api: FakeApi, fake_helm: FakeHelm, monkeypatch: pytest.MonkeyPatch, manifest: str
+) -> None:
+    monkeypatch.setattr("test_helm_rollouts.MANIFEST", manifest)
+    receipt = take_back(api, fake_helm)
+    assert receipt.ok, receipt
+    assert receipt.detail.startswith("whether the release has a Rollout could not be looked at: ")
+    assert rollbacks(fake_helm) == 1
+
+
 def test_a_cluster_that_is_away_is_not_guessed_about(api: FakeApi, fake_helm: FakeHelm) -> None:
     a_rollout(api, abort=True)
     api.refusals["GET", WHERE] = (503, "away")

@@ -246,6 +246,44 @@ class TestUndo:
         api.put(WHERE, found)
         assert not look(api).is_way_back
 
+    def test_it_is_marked_as_a_way_back_before_it_is_promoted(self, api: FakeApi) -> None:
+        """Whoever analyses what the undo has made looks at it while it is on its way, or while it never gets ready."""
+        a_rollout(api, stable=NEW, phase="Healthy")
+        judged(api, {OLD: "pass"})  # and it has no pods
+        controller(api)
+        brings_out, marked = api.after_patch, []
+
+        def changed(path: str) -> None:
+            if path == f"{WHERE}/status" and api.objects[WHERE]["status"].get("promoteFull"):
+                marked.append(look(api).is_way_back)
+            brings_out(path)
+
+        api.after_patch = changed
+        assert not act(api, ActionKind.ROLLBACK, timeout=0.5).ok
+        assert marked == [True]
+        assert look(api).is_way_back
+
+    @pytest.mark.parametrize(
+        ("annotations", "whose"),
+        [
+            ({"meta.helm.sh/release-name": "web-1"}, "Helm release web-1"),
+            ({"argocd.argoproj.io/tracking-id": "shop:argoproj.io/Rollout:shop/web"}, "shop"),
+        ],
+    )
+    def test_what_somebody_else_brings_out_is_aborted_and_never_undone(
+        self, api: FakeApi, annotations: dict[str, str], whose: str
+    ) -> None:
+        """The guards have let an abort pass, and it is promoted right before it."""
+        found = a_rollout(api)
+        found["metadata"]["annotations"] |= annotations
+        api.put(WHERE, found)
+        controller(api)
+        receipt = act(api, ActionKind.ROLLBACK, meanwhile=lambda: promote(api))
+        assert not receipt.ok
+        assert "is fully promoted" in receipt.detail
+        assert whose in receipt.detail.rpartition("belongs to ")[2]
+        assert api.objects[WHERE]["spec"]["template"] == template(NEW)
+
     def test_one_that_is_promoted_right_before_the_abort_is_undone(self, api: FakeApi) -> None:
         a_rollout(api)
         a_pod(api, OLD)

@@ -310,7 +310,9 @@ TOLD = {
 
 def test_no_field_is_left_out() -> None:
     """A field that is added to a template is added here."""
-    metrics = [metric for each in YAML(typ="safe").load_all(TEMPLATES.read_text()) for metric in each["spec"]["metrics"]]
+    metrics = [
+        metric for each in YAML(typ="safe").load_all(TEMPLATES.read_text()) for metric in each["spec"]["metrics"]
+    ]
     assert {name for metric in metrics for name in metric} == TOLD
     assert {name for metric in metrics for name in metric["provider"]["web"]} == {"url", "timeoutSeconds", "headers"}
     assert {metric["inconclusiveLimit"] for metric in metrics} == {COUNT}
