@@ -197,6 +197,10 @@ def _target(options: Options) -> Target:
             raise UsageError(f"{options.target} needs --rollback-command '…', or --dry-run to look without acting")
     elif options.rollback_command is not None:
         raise UsageError(f"--rollback-command is for command/NAME; {options.target} has a way back of its own")
+    if options.to_revision == 0 and target.kind != PlatformKind.APPLICATION:
+        raise UsageError(
+            f"--to-revision 0: revisions of {options.target} begin with 1; ids of Argo CD's history with 0"
+        )
     if options.retry and target.kind != PlatformKind.ROLLOUT:
         raise UsageError(f"--retry is for rollout/NAME; {options.target} has no abort to clear")
     if options.retry and options.dry_run:

@@ -67,7 +67,7 @@ Helm = Annotated[
 ToRevision = Annotated[
     int | None,
     typer.Option(
-        min=1,
+        min=0,
         help="go back to this revision (of helm, or the id in Argo CD's history), not the last good one",
         rich_help_panel=PLATFORM,
     ),

@@ -28,7 +28,7 @@ class Order(Model):
     since: float | None = None
     revision: str | None = Field(default=None, max_length=200)
     previous: str | None = Field(default=None, max_length=200)
-    to_revision: int | None = Field(default=None, ge=1)
+    to_revision: int | None = Field(default=None, ge=0)
     retry: bool = False
     pods: bool = False
     dry_run: bool = False

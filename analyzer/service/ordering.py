@@ -109,6 +109,8 @@ def _file_of(name: str, settings: Settings) -> Path:
 
 
 def _check_target(order: Order, target: Target, settings: Settings) -> None:
+    if order.to_revision == 0 and target.kind not in {PlatformKind.APPLICATION, PlatformKind.COMMAND}:
+        raise UsageError(f"to_revision: 0: revisions of {target} begin with 1; ids of Argo CD's history with 0")
     if target.kind != PlatformKind.COMMAND:
         if not order.namespace:
             raise UsageError(f"namespace: is missing: say in which one {target} is")

@@ -127,6 +127,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"canary": "version=2"}, "canary: "),
     ({"canary": 'version="2"} or vector(1) or {a="b"'}, "canary: "),
     ({"to_revision": 3}, "to_revision: is for helm/NAME"),
+    ({"target": "helm/web", "to_revision": 0}, "to_revision: 0: revisions of helm/web begin with 1"),
+    ({"to_revision": -1}, "to_revision: "),
     ({"parameters": {"request": "x"}}, "no parameter 'request'"),
     ({"parameters": {"requests": "x{} or on() vector(1)"}}, "the rule set cannot be used"),
     ({"rule_set": ""}, "the rule set cannot be used"),

@@ -108,6 +108,8 @@ class TestUsage:
             (["check", "command/web", "--dry-run", "--output-file", "/no/such/folder/file"], "cannot be written"),
             (["check", "command/web", "--dry-run", "--output", "pdf"], "pdf"),
             (["check", "command/web", "--nonsense"], "No such option"),
+            (["check", "helm/web", "--to-revision", "0"], "--to-revision 0: revisions of helm/web begin with 1"),
+            (["check", "application/web", "--to-revision", "-1"], "greater than or equal to 0"),
             (["check", "helm/web", "--retry"], "--retry is for rollout/NAME; helm/web has no abort to clear"),
             (
                 ["check", "rollout/web", "--retry", "--dry-run"],
