@@ -105,6 +105,7 @@ async def test_after_a_restart_it_is_the_same_analysis(house: House, cluster: Cl
     again = House.on(house.service)
     async with again.client:
         assert (await told(again))["analysis"] == first["analysis"]
+        await again.parts.hub.stop()
     assert cluster.asked == 2
 
 
@@ -122,7 +123,8 @@ async def test_one_that_was_removed_with_what_is_old_is_begun_anew(house: House)
 async def test_one_that_was_removed_and_is_not_in_memory_is_begun_anew(house: House) -> None:
     first = await told(house)
     await judged(house, first["analysis"], Verdict.PASS)
-    await house.parts.hub.stop()  # what has changed is heard no more: all is read anew
+    house.parts.hub.close()  # what has changed is heard no more: all is read anew
+    await asyncio.sleep(0)
     house.parts.hub.is_closed = False
     async with house.service.database.write() as connection:
         await connection.execute(delete(EVENTS))
@@ -140,6 +142,7 @@ async def test_nobody_can_order_the_analysis_that_answers(house: House, cluster:
     again = House.on(house.service)
     async with again.client:
         assert (await told(again, rollout=rollout))["analysis"] not in {"", forged}
+        await again.parts.hub.stop()
 
 
 async def test_other_rules_are_another_analysis(house: House) -> None:
@@ -198,6 +201,7 @@ async def test_a_database_that_is_away_is_no_failure(
     again = House.on(house.service)
     async with again.client:
         assert "the database cannot be reached" in (await told(again))["reason"]
+        await again.parts.hub.stop()
 
 
 async def test_a_database_that_does_not_answer_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +241,8 @@ async def test_a_verdict_is_told_after_a_restart_however_many_analyses_run(servi
         cluster.attempts["other"] = Attempt(NEW, OLD, run="another")
         await told(house, rollout="other")
         assert (await told(again))["fail"] is True
+        await house.parts.hub.stop()
+        await again.parts.hub.stop()
 
 
 async def test_too_many_analyses_are_waited_for(service: Service, cluster: Cluster) -> None:
@@ -250,6 +256,7 @@ async def test_too_many_analyses_are_waited_for(service: Service, cluster: Clust
         cluster.attempts["web"] = Attempt(NEW, OLD, run="a third")
         other = await told(house, rules="grpc")
         assert "1 analyses run in shop already" in other["reason"]
+        await house.parts.hub.stop()
 
 
 @pytest.mark.parametrize(
