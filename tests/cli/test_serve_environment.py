@@ -17,7 +17,7 @@ def test_settings_in_variables_are_not_handed_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HELM_DRIVER", "secret")
     found: list[tuple[Settings, dict[str, str]]] = []
 
-    async def serving_now(settings: Settings) -> int:
+    def serving_now(settings: Settings) -> int:
         found.append((settings, dict(os.environ)))
         return 0
 
