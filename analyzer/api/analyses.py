@@ -43,7 +43,7 @@ class Listed(Model):
     """Which analyses."""
 
     namespace: str | None = Query(default=None, max_length=63, pattern=r"^[a-z0-9.-]*$")
-    kind: Plain | None = Query(default=None, description="of the target: helm, rollout, application, flagger or command")
+    kind: Plain | None = Query(default=None, description="of the target, as before its slash: helm, rollout, …")
     name: Plain | None = Query(default=None, description="of the target")
     state: State | None = None
     verdict: Verdict | None = None
