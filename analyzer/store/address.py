@@ -16,6 +16,8 @@ from analyzer.errors import StoreError, UsageError
 PATIENCE = 5.0
 """Seconds that a write waits for another process's lock, and that PostgreSQL lets a transaction stand still: a process
 that is frozen in one would hold up all others."""
+START = 20.0
+"""Seconds that who opens an SQLite database waits for another process's lock: that one may be changing the schema."""
 ANSWER = 15.0
 """Seconds in which PostgreSQL must answer a statement."""
 CONNECT = 10.0
@@ -88,11 +90,13 @@ class Address:
 
         In a transaction on an engine with the execution option `writes`, SQLite's lock is taken at once.
         """
-        return _sqlite(self.file) if self.file else _postgresql(self._dsn, answer)
+        return (
+            _sqlite(self.file, START if answer is None else PATIENCE) if self.file else _postgresql(self._dsn, answer)
+        )
 
 
 def _write_ahead(file: str, place: str) -> None:
-    connection = sqlite3.connect(file, timeout=PATIENCE)
+    connection = sqlite3.connect(file, timeout=START)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         # A file that may only be read is opened all the same, and even BEGIN IMMEDIATE is taken for a reader's.
@@ -106,9 +110,9 @@ def _write_ahead(file: str, place: str) -> None:
         raise StoreError(f"{place}: its file system has no shared memory (NFS?): put the file on a local disk")
 
 
-def _sqlite(file: str) -> AsyncEngine:
+def _sqlite(file: str, patience: float) -> AsyncEngine:
     url = URL.create("sqlite+aiosqlite", database=file)  # as text, its signs would be decoded once more
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": PATIENCE})
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": patience})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

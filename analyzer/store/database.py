@@ -1,10 +1,9 @@
 """The way to a database: SQLite in a file, or PostgreSQL."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Self
+from contextlib import asynccontextmanager, nullcontext
+from typing import Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +15,7 @@ from analyzer.store.address import ANSWER, Address
 from analyzer.store.failure import told
 from analyzer.store.inspection import Schema, inspect
 from analyzer.store.standing import end_standing, is_locked_out
+from analyzer.store.turn import Turn
 
 
 class Database:
@@ -25,8 +25,7 @@ class Database:
         self._address = address
         self._engine = engine
         self._writing = engine.execution_options(writes=True)
-        # SQLite has one writer at a time: waiting here is fair, waiting there is asking again and again.
-        self._turn: AbstractAsyncContextManager[Any] = nullcontext() if self.is_shared else asyncio.Lock()
+        self._turn = Turn(address.file) if address.file else None
 
     @classmethod
     @asynccontextmanager
@@ -42,11 +41,8 @@ class Database:
         """
         address = Address.read(url)
         await _upgrade(address)
-        engine = address.engine(ANSWER)
-        try:
-            yield cls(address, engine)
-        finally:
-            await engine.dispose()
+        async with cls._opened(address) as database:
+            yield database
 
     @classmethod
     @asynccontextmanager
@@ -62,12 +58,20 @@ class Database:
             raise StoreError(f"{found.place}: there is no analysis in it: it is not a database of canary serve")
         if found.schema == Schema.LATER:
             raise StoreError(f"{found.place}: a later version of the canary analyzer has written it: use that one")
-        address = Address.read(url)
+        async with cls._opened(Address.read(url)) as database:
+            yield database
+
+    @classmethod
+    @asynccontextmanager
+    async def _opened(cls, address: Address) -> AsyncIterator[Self]:
         engine = address.engine(ANSWER)
+        database = cls(address, engine)
         try:
-            yield cls(address, engine)
+            yield database
         finally:
             await engine.dispose()
+            if database._turn:
+                database._turn.close()
 
     @property
     def is_shared(self) -> bool:
@@ -100,7 +104,7 @@ class Database:
         """
         with told(self._address):
             try:
-                async with self._turn, self._writing.begin() as connection:
+                async with self._turn or nullcontext(), self._writing.begin() as connection:
                     yield connection
             except DBAPIError as error:
                 if is_locked_out(error):
