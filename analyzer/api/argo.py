@@ -5,19 +5,16 @@ reason can be read, and aborts after a few answers that are no 2xx. So it is 200
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from analyzer.api.analyses import OURS, place
+from analyzer.api.asked_orders import digest_of, id_of
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
-from analyzer.api.problem import Refused
 from analyzer.errors import NoAnalysis, StoreError, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import RULES_NAME, Order
@@ -110,19 +107,12 @@ async def _answer(asked: Asked, parameters: dict[str, str], caller: Caller, part
         prometheus=asked.prometheus,
         dry_run=True,
     )
-    digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()[:16]
-    poll = Poll(asked.namespace, asked.rollout, asked.stable, asked.canary, asked.purpose, digest)
+    poll = Poll(asked.namespace, asked.rollout, asked.stable, asked.canary, asked.purpose, digest_of(order))
 
     async def start(key: str) -> str:
         # From now on: what earlier attempts at the same revision have left in Prometheus says nothing of this one.
         since = await parts.service.database.time()
-        try:
-            entry, _ = await place(parts, caller, order.model_copy(update={"since": since}), OURS + key)
-        except Refused as refused:
-            if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
-                raise
-            raise Waiting(str(refused)) from refused
-        return entry.id
+        return await id_of(parts, caller, order.model_copy(update={"since": since}), key, Waiting)
 
     try:
         async with asyncio.timeout(IN_ALL):

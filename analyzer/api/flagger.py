@@ -5,7 +5,6 @@ metadata says which gate is meant, and the Canary is asked whether that is so.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -15,7 +14,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from starlette.responses import Response
 
-from analyzer.api.analyses import OURS, place
+from analyzer.api.asked_orders import digest_of, id_of
 from analyzer.api.callers import Asking, need
 from analyzer.api.flagger_token import KEY as TOKEN
 from analyzer.api.parts import Here, Parts
@@ -111,17 +110,10 @@ async def _entry(payload: Payload, asked: Gate, caller: Caller, parts: Parts) ->
     if not current.id:
         raise _Unknown(current.why)
     order = _order(payload)
-    digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()[:16]
-    key = f"flagger/{payload.name}/{payload.checksum}/{current.id}/{digest}"
+    key = f"flagger/{payload.name}/{payload.checksum}/{current.id}/{digest_of(order)}"
 
     async def start(key: str) -> str:
-        try:
-            entry, _ = await place(parts, caller, order, OURS + key)
-        except Refused as refused:
-            if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
-                raise
-            raise _Unknown(str(refused)) from refused
-        return entry.id
+        return await id_of(parts, caller, order, key, _Unknown)
 
     try:
         return await parts.service.analyses.get(await parts.gates.analysis(key, start))

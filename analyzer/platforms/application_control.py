@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from analyzer.errors import PlatformConflict, PlatformError, PlatformForbidden, PlatformUnavailable
+from analyzer.errors import PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.gitops import GitOpsMode
 from analyzer.model.target import Confirm, Intent, Receipt, Target
 from analyzer.platforms.application_change import brought_out, done, next_steps, qualified, taken_back, told_why
 from analyzer.platforms.application_pods import ApplicationPods, unsettled
 from analyzer.platforms.application_state import API, REVERT, TAKEN_BACK, Generation, State, one_line, short
+from analyzer.platforms.attempts import Attempts
 from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping
 
@@ -50,20 +51,8 @@ class ApplicationControl:
 
     async def patiently(self, step: Callable[[], Awaitable[Receipt]]) -> Receipt:
         """What a step comes to, tried again where that may help; a failure is a receipt."""
-        give_up, conflicts = time.monotonic() + PATIENCE, 0
-        while True:
-            try:
-                return await step()
-            except PlatformConflict as error:
-                conflicts += 1
-                if conflicts == ATTEMPTS:
-                    return self.failed(f"something else keeps changing it at the same time: {error}")
-            except PlatformUnavailable as error:  # whether it was done shows when it is back
-                if time.monotonic() >= give_up:
-                    return self.failed(f"{error}; look whether it was begun: argocd app get {self.target.name}")
-                await asyncio.sleep(PAUSE)
-            except PlatformError as error:
-                return self.failed(str(error))
+        away = f"look whether it was begun: argocd app get {self.target.name}"
+        return await Attempts(ATTEMPTS, PATIENCE, PAUSE).receipt(step, self.failed, away)
 
     async def _begin_or_go_on(self, intent: Intent, confirm: Confirm) -> Receipt:
         state = await self.state()

@@ -1,11 +1,10 @@
 """What is done to an Argo Rollout: taking back, pausing, promoting. Each is begun once, and gone on with after that."""
 
-import asyncio
-import time
 from typing import Protocol
 
-from analyzer.errors import PlatformConflict, PlatformError, PlatformUnavailable
+from analyzer.errors import PlatformUnavailable
 from analyzer.model.target import ActionKind, Confirm, Intent, Receipt
+from analyzer.platforms.attempts import Attempts
 from analyzer.platforms.rollout_promotion import Pause, Promotion
 from analyzer.platforms.rollout_state import State
 from analyzer.platforms.rollout_taking_back import TakingBack
@@ -47,20 +46,12 @@ class RolloutControl:
 
     async def act(self, intent: Intent, confirm: Confirm) -> Receipt:
         """Do it, and wait for what comes of it; a failed attempt is a receipt that says so."""
-        give_up, conflicts = time.monotonic() + PATIENCE, 0
-        while True:
-            try:
-                return await self._begin_or_go_on(intent, confirm)
-            except PlatformConflict as error:
-                conflicts += 1
-                if conflicts == ATTEMPTS:
-                    return self._failed(intent, f"something else keeps changing it at the same time: {error}")
-            except PlatformUnavailable as error:  # whether it was done shows when it is back
-                if time.monotonic() >= give_up:
-                    return self._failed(intent, f"{error}; nobody knows whether it was begun")
-                await asyncio.sleep(PAUSE)
-            except PlatformError as error:
-                return self._failed(intent, str(error))
+        attempts = Attempts(ATTEMPTS, PATIENCE, PAUSE)
+        return await attempts.receipt(
+            lambda: self._begin_or_go_on(intent, confirm),
+            lambda why: self._failed(intent, why),
+            "nobody knows whether it was begun",
+        )
 
     async def settle(self, intent: Intent, confirm: Confirm) -> Receipt | None:
         """What became of it; None if it was never begun.
