@@ -5,17 +5,17 @@ the server's side, and so changes the fields alone that it writes: `spec.suspend
 The facts are in the API types of Flux's helm-controller (`helm.toolkit.fluxcd.io/v2`, read in v1.4).
 """
 
-import asyncio
 import hashlib
 
 from ruamel.yaml.error import YAMLError
 
-from analyzer.errors import PlatformConflict, PlatformError
+from analyzer.errors import PlatformError
 from analyzer.model.guard import Guard
 from analyzer.model.target import Confirm, Deployment, Intent, Receipt, Target, at_any_time
 from analyzer.platforms import ownership
 from analyzer.platforms.application_change import told_why
 from analyzer.platforms.application_state import TAKEN_BACK
+from analyzer.platforms.attempts import Attempts
 from analyzer.platforms.cluster import Cluster, Object, path
 from analyzer.platforms.helm import Helm, HelmSettings
 from analyzer.platforms.ownership import Owner
@@ -25,8 +25,11 @@ from analyzer.platforms.rights import Right, missing, sentence
 API = "helm.toolkit.fluxcd.io/v2"
 ATTEMPTS = 5
 """Writes, if Flux writes at the same time."""
+PATIENCE = 60.0
+"""Seconds in which an API server that went away in the middle is back."""
+PAUSE = 1.0
+"""Seconds between two looks at what is away."""
 _LONGEST, _DIGITS = 53, 12  # signs of a release's name, and of the digest in one that was shortened
-_PAUSE = 0.2  # seconds between two
 _RBAC = "deploy/flux/rbac.yaml"
 
 
@@ -91,12 +94,23 @@ class FluxHelm(Helm):
 
     async def take_back(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt:
         """Suspend the owner, then roll back; see the port."""
-        try:
-            owner = await self._owner(await super().look())
-            if owner is not None:
-                await self._suspend(owner, intent, confirm)
-        except PlatformError as error:
-            return Receipt(ok=False, detail=f"{intent.target} was not taken back: {error}")
+        return await Attempts(ATTEMPTS, PATIENCE, PAUSE).receipt(
+            lambda: self._suspend_and_roll_back(intent, confirm),
+            lambda why: Receipt(ok=False, detail=f"{intent.target} was not taken back: {why}"),
+            "nothing was rolled back",
+        )
+
+    async def _suspend_and_roll_back(self, intent: Intent, confirm: Confirm) -> Receipt:
+        """Helm's part makes a receipt of each failure: it is never tried again from here.
+
+        Raises:
+            PlatformConflict: Flux has written at the same time.
+            PlatformError: it was not suspended; PlatformUnavailable when trying again may help.
+            LeaseLost: `confirm` did not allow it.
+        """
+        owner = await self._owner(await super().look())
+        if owner is not None:
+            await self._suspend(owner, intent, confirm)
         return _told(owner, await super().take_back(intent, confirm))
 
     async def settle(self, intent: Intent, confirm: Confirm = at_any_time) -> Receipt | None:
@@ -105,31 +119,24 @@ class FluxHelm(Helm):
         return _told(await self._owner(await super().look()), receipt) if receipt else None
 
     async def _suspend(self, owner: Owner, intent: Intent, confirm: Confirm) -> None:
-        """Once, with the resourceVersion that was looked at.
+        """With the resourceVersion that is looked at, unless it is suspended.
 
         Raises:
+            PlatformConflict: somebody has written at the same time.
             PlatformError: it cannot be, or would not stay so.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            live = await self._get(owner)
-            if live is None:
-                raise PlatformError(f"there is no HelmRelease {owner.name} in namespace {owner.namespace} any more")
-            if why := await self._refusal(owner, live):
-                raise PlatformError(why)
-            if mapping(live, "spec").get("suspend") is True:
-                return
-            annotations = {TAKEN_BACK: told_why(intent)}
-            version = mapping(live, "metadata").get("resourceVersion")
-            body = {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": {"suspend": True}}
-            confirm()
-            try:
-                await self._api.merge(_where(owner), body)
-            except PlatformConflict:
-                if attempt == ATTEMPTS:
-                    raise
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+        live = await self._get(owner)
+        if live is None:
+            raise PlatformError(f"there is no HelmRelease {owner.name} in namespace {owner.namespace} any more")
+        if why := await self._refusal(owner, live):
+            raise PlatformError(why)
+        if mapping(live, "spec").get("suspend") is True:
+            return
+        annotations = {TAKEN_BACK: told_why(intent)}
+        version = mapping(live, "metadata").get("resourceVersion")
+        body = {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": {"suspend": True}}
+        confirm()
+        await self._api.merge(_where(owner), body)
 
 
 def _where(owner: Owner) -> str:

@@ -14,6 +14,7 @@ from test_helm_cluster import deployed, hooks
 from analyzer.errors import LeaseLost
 from analyzer.model.guard import Guard
 from analyzer.model.target import Receipt
+from analyzer.platforms import flux
 from analyzer.platforms.flux import FluxHelm
 from analyzer.platforms.helm import HelmSettings, RollbackOptions
 
@@ -152,6 +153,34 @@ def test_flux_writes_at_the_same_time(api: FakeApi, fake_helm: FakeHelm) -> None
     api.before_put = lambda: next(writes, lambda: None)() and None
     assert take_back(api, fake_helm).ok
     assert api.objects[WHERE]["status"] == {"conditions": []}
+
+
+def test_an_api_server_that_is_away_for_a_moment_holds_up_nothing(
+    api: FakeApi, fake_helm: FakeHelm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flux, "PAUSE", 0.01)
+    owned(api)
+    away = iter([(503, "away")])
+
+    class Once(dict[tuple[str, str], tuple[int, str]]):
+        def get(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401 -- those of a mapping
+            return next(away, default) if key == ("PATCH", WHERE) else default
+
+    api.refusals = Once()
+    receipt = take_back(api, fake_helm)
+    assert receipt.ok, receipt
+    assert (api.objects[WHERE]["spec"]["suspend"], rollbacks(fake_helm), list(away)) == (True, 1, [])
+
+
+def test_one_that_stays_away_is_told(api: FakeApi, fake_helm: FakeHelm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flux, "PATIENCE", 0.0)
+    owned(api)
+    api.refusals["PATCH", WHERE] = (503, "away")
+    receipt = take_back(api, fake_helm)
+    assert not receipt.ok
+    assert receipt.detail.startswith("helm/web was not taken back: ")
+    assert receipt.detail.endswith("; nothing was rolled back")
+    assert rollbacks(fake_helm) == 0
 
 
 def test_what_cannot_be_suspended_is_not_rolled_back(api: FakeApi, fake_helm: FakeHelm) -> None:
