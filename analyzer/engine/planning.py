@@ -122,15 +122,15 @@ def tell_sides(sides: Sides, deployment: Deployment, now: float) -> SideMatchers
             f"(it can tell: {known}): write spec.sides.canary and .baseline, or give "
             """--canary 'version="2"' --baseline 'version="1"'"""
         )
-    canary, baseline = (f'{sides.label}="{_escape(value)}"' for value in values)
+    # One template has the same hash in every namespace that it is brought out in.
+    within = _within(sides, "namespace", deployment.pods.namespace if deployment.pods else deployment.target.namespace)
+    canary, baseline = (f'{sides.label}="{_escape(value)}"{within}' for value in values)
     return SideMatchers(canary=canary, baseline=baseline, comparison=sides.comparison or Comparison.SIDE_BY_SIDE)
 
 
 def _pods_told_apart(sides: Sides, label: str, pods: PodSides, now: float) -> SideMatchers:
     """Without a pod of the current revision so far, no series is the canary's."""
-    default = POD_LABELS[label]
-    namespace = default if sides.namespace_label is None else sides.namespace_label
-    within = f',{namespace}="{_escape(pods.namespace)}"' if namespace else ""
+    within = _within(sides, POD_LABELS[label], pods.namespace)
 
     def matchers(names: str) -> str:
         return f'{label}=~"{_escape(names or NO_POD)}"{within}'
@@ -144,6 +144,12 @@ def _pods_told_apart(sides: Sides, label: str, pods: PodSides, now: float) -> Si
         alone_since=pods.alone_since,
         told_since=(now if pods.alone_since is None else pods.alone_since) if pods.shares_names else None,
     )
+
+
+def _within(sides: Sides, default: str, namespace: str) -> str:
+    """The matcher of the namespace; none where the series have no label for it."""
+    label = default if sides.namespace_label is None else sides.namespace_label
+    return f',{label}="{_escape(namespace)}"' if label else ""
 
 
 def _escape(value: str) -> str:

@@ -116,7 +116,7 @@ class Sides(Spec):
     canary: Text | None = Field(None, description='matchers of the canary, such as version="2"')
     baseline: Text | None = Field(None, description='matchers of the baseline, such as version="1"')
     namespace_label: Annotated[str, StringConstraints(pattern=r"^([a-zA-Z_][a-zA-Z0-9_]*)?$")] | None = Field(
-        None, description='label: pod only: the label with the pods\' namespace, "" for none; default: namespace'
+        None, description='with label: the label that holds the namespace, "" for none; default: namespace'
     )
     comparison: Comparison | None = Field(
         None, description="default: rolling for pods; else side-by-side where both sides are given"

@@ -143,6 +143,18 @@ class TestSides:
     def test_by_other_labels(self, sides: Sides, matchers: str) -> None:
         assert tell_sides(sides, deployment(BOTH), START).canary == matchers
 
+    @pytest.mark.parametrize("pods", [BOTH, None])
+    def test_by_a_label_that_the_platform_fills(self, pods: PodSides | None) -> None:
+        """In the namespace: one pod template has one hash wherever it is brought out."""
+        filled = DEPLOYMENT.model_copy(update={"pods": pods, "labels": {"hash": ("b", 'a"')}})
+        within = pods.namespace if pods else DEPLOYMENT.target.namespace
+        assert tell_sides(Sides(label="hash"), filled, START) == SideMatchers(
+            canary=f'hash="b",namespace="{within}"',
+            baseline=f'hash="a\\"",namespace="{within}"',
+            comparison=Comparison.SIDE_BY_SIDE,
+        )
+        assert tell_sides(Sides(label="hash", namespace_label=""), filled, START).canary == 'hash="b"'
+
     def test_a_backslash_is_escaped(self) -> None:
         pods = BOTH.model_copy(update={"canary": r"we\.b"})
         assert tell_sides(Sides(label="pod"), deployment(pods), START).canary == r'pod=~"we\\.b",namespace="prod"'

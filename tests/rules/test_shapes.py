@@ -43,7 +43,8 @@ def rules_and_sides(name: str, overrides: dict[str, str], label: str) -> tuple[R
         current=Revision(number="2"),
         labels={label: ("web-2-x", "web-1-y")} if label else {},
     )
-    return rules, tell_sides(rules.spec.sides, deployment, 0.0)
+    wanted = rules.spec.sides.model_copy(update={"namespace_label": ""})  # these series have none
+    return rules, tell_sides(wanted, deployment, 0.0)
 
 
 async def read(source: PrometheusSource, name: str, metric: Metric | None, sides: SideMatchers) -> Reading:

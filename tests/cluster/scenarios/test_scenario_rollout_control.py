@@ -137,7 +137,8 @@ def test_a_bad_one_is_paused(opened: Opening) -> None:
     with opened(HELM, *STEPS, plain=True) as shop:
         phase(shop, "Healthy")
         bring_out(shop, BAD, *STEPS)
-        checked = check(shop, rules(shop, "pause", onFail="pause"))
+        by_hash = {"label": "rollouts_pod_template_hash"}  # which the pods' labels in Prometheus have
+        checked = check(shop, rules(shop, "pause", onFail="pause", sides=by_hash))
         assert checked.summary == (11, "fail", "pause", "done", None), checked
         assert "rollout/shop was paused: both revisions keep their pods and traffic" in checked.reason
         assert shop.namespace.get("rollout", RELEASE)["spec"]["paused"] is True
