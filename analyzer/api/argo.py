@@ -15,6 +15,7 @@ from starlette.responses import Response
 from analyzer.api.asked_orders import digest_of, id_of
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
+from analyzer.api.refusals import ForControllers
 from analyzer.errors import NoAnalysis, StoreError, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import RULES_NAME, Order
@@ -27,7 +28,7 @@ from analyzer.store.entry import Entry, State
 LONGEST = 500
 """Signs of a reason: every answer is kept in the AnalysisRun."""
 
-router = APIRouter(prefix="/api/v1/argo", tags=["argo"])
+router = APIRouter(prefix="/api/v1/argo", tags=["argo"], route_class=ForControllers)
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 _HASH = r"^[a-z0-9]*$"

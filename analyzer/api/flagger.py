@@ -19,6 +19,7 @@ from analyzer.api.callers import Asking, need
 from analyzer.api.flagger_token import KEY as TOKEN
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
+from analyzer.api.refusals import ForControllers
 from analyzer.errors import NoAnalysis, PlatformError, StoreError, UsageError
 from analyzer.model.base import Model
 from analyzer.model.order import Order
@@ -34,7 +35,7 @@ LONGEST = 500
 SET = "set."
 """Begins the key of a parameter of the rule set."""
 
-router = APIRouter(prefix="/api/v1/flagger", tags=["flagger"])
+router = APIRouter(prefix="/api/v1/flagger", tags=["flagger"], route_class=ForControllers)
 
 _log = logging.getLogger(__name__)
 _NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"

@@ -276,11 +276,17 @@ async def test_too_many_analyses_are_waited_for(service: Service, cluster: Clust
         ("namespace=shop&rollout=web&stable=a&canary=b&prometheus=bank", "prometheus"),
     ],
 )
-async def test_a_wrong_question_is_one_sentence(house: House, cluster: Cluster, query: str, sentence: str) -> None:
+async def test_a_wrong_question_is_one_sentence(
+    house: House, cluster: Cluster, caplog: pytest.LogCaptureFixture, query: str, sentence: str
+) -> None:
+    """Also in the log: the controller shows nobody more than the status."""
     cluster.attempts["web"] = Attempt("b", "a", run="r")
     answer = await house.get(f"{WHERE}?{query}", "starter")
     assert answer.status_code == 422, answer.text
     assert sentence in answer.text
+    (line,) = [each for each in caplog.records if each.name == "analyzer.api.refusals"]
+    assert line.getMessage().endswith(f"was refused (422): {answer.json()['detail']}")
+    assert line.getMessage().startswith("GET /api/v1/argo/verdict about ")
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"NaN", b'{"namespace": NaN}', json.dumps(ASKED).encode()[:-1]])
@@ -291,10 +297,13 @@ async def test_a_body_that_is_none(house: House, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("who", ["reader", "elsewhere", "nowhere"])
-async def test_without_the_right_nothing_is_told_or_started(house: House, cluster: Cluster, who: str) -> None:
+async def test_without_the_right_nothing_is_told_or_started(
+    house: House, cluster: Cluster, caplog: pytest.LogCaptureFixture, who: str
+) -> None:
     answer = await house.get(WHERE, who, params=ASKED)
     assert answer.status_code == 403
     assert cluster.asked == 0
+    assert "about 'web' in 'shop' was refused (403): " in caplog.text
     assert (await house.get("/api/v1/analyses")).json()["items"] == []
 
 

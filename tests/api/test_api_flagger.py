@@ -110,12 +110,13 @@ async def test_the_first_call_starts_one_analysis_that_does_not_act(house: House
     assert first.json()["link"] == f"/api/v1/analyses/{found['id']}/report.html"
 
 
-async def test_a_refusal_says_why(house: House) -> None:
+async def test_a_refusal_says_why(house: House, caplog: pytest.LogCaptureFixture) -> None:
     await asked(house)
     await judged(house, Verdict.FAIL, "errors 9 % against 0.2 %")
     id_ = (await the_analysis(house))["id"]
     detail = (await asked(house)).json()["detail"]
     assert detail == f"fail: errors 9 % against 0.2 % (analysis {id_})"
+    assert "refused" not in caplog.text  # that is no mistake of anybody
 
 
 async def test_a_second_try_at_the_same_revision_is_another_one(house: House, canaries: Canaries) -> None:
@@ -266,13 +267,14 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("metadata", "words"), MISTAKES)
 async def test_a_mistake_promotes_nothing_and_rolls_nothing_back(
-    house: House, canaries: Canaries, metadata: dict[str, str], words: str
+    house: House, canaries: Canaries, caplog: pytest.LogCaptureFixture, metadata: dict[str, str], words: str
 ) -> None:
     canaries.tries["web"] = hooks(*({"type": gate, "metadata": {"gate": gate, **metadata}} for gate in Gate))
     for gate, status in ((Gate.CONFIRM_PROMOTION, 422), (Gate.ROLLBACK, 422), (Gate.ROLLOUT, 200)):
         answer = await asked(house, gate, **metadata)
         assert answer.status_code == status
         assert words in answer.text
+    assert sum(words in each.getMessage() for each in caplog.records) == len(Gate)
 
 
 async def test_parameters_are_those_of_the_order(house: House, canaries: Canaries) -> None:
