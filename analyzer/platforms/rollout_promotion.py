@@ -77,5 +77,5 @@ class Pause:
         return Receipt(
             ok=True,
             detail=f"{self.watch.target} was paused: both revisions keep their pods and traffic; to go on: {resume}; "
-            f"to take it back, first: kubectl argo rollouts abort {name}{untold}",
+            f"to take it back, before that: kubectl argo rollouts abort {name}{untold}",
         )
