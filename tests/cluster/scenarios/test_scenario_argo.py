@@ -17,8 +17,6 @@ def test_what_is_shipped_is_what_the_controller_knows(namespace: Namespace) -> N
     for file in sorted(TEMPLATES.parent.glob("*.yaml")):
         text = file.read_text().replace("namespace: shop", f"namespace: {namespace.name}")
         namespace.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=text)
-    for_all = TEMPLATES.read_text().replace("kind: AnalysisTemplate", "kind: ClusterAnalysisTemplate")
-    namespace.bed.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=for_all)
 
 
 @pytest.mark.parametrize("template", ["canary-analyzer", "canary-analyzer-background"])
