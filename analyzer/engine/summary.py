@@ -3,7 +3,6 @@
 from analyzer.engine.analysis import Analysis
 from analyzer.engine.guards import foreseen
 from analyzer.judge import assessment as judge
-from analyzer.model.judgement import Standing
 from analyzer.model.report import Action, ActionResult, Report, Verdict
 from analyzer.model.target import TAKES_BACK, ActionKind, Intent
 from analyzer.model.units import show_duration
@@ -131,11 +130,3 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
             f"revision {analysis.plan.deployment.current.number} is itself a rollback: it will not be rolled back"
         )
     return tuple(notes)
-
-
-def standing_counts(report_: Report) -> dict[Standing, int]:
-    """How many rules stand where."""
-    counts = dict.fromkeys(Standing, 0)
-    for judgement in report_.judgements:
-        counts[judgement.standing] += 1
-    return counts
