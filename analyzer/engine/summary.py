@@ -69,7 +69,7 @@ def _action(analysis: Analysis) -> Action:
 def _reason(analysis: Analysis) -> str:
     decided = analysis.decided
     if decided is None:
-        return _unfinished(analysis)
+        return _unfinished(analysis) if analysis.ended else so_far(analysis)
     parts = [decided.reason]
     if analysis.held is not None and analysis.held.reason not in decided.reason:
         parts.append(
@@ -100,16 +100,19 @@ def _intended(intent: Intent) -> str:
     return f"a {intent.kind.value}" + (f" to revision {intent.to_revision.number}" if intent.to_revision else "")
 
 
-def _unfinished(analysis: Analysis) -> str:
-    so_far = judge.reason_undecided(analysis.assessment)
+def so_far(analysis: Analysis) -> str:
+    """What is known before there is a verdict, a sentence: as `report` has it, in a fraction of its time."""
+    known = judge.reason_undecided(analysis.assessment)
     troubles = [progress.trouble.detail for progress in analysis.progress.values() if progress.trouble]
-    if troubles:
-        so_far += f"; {troubles[0]}"
-    if analysis.ended is None:
-        return so_far
+    return f"{known}; {troubles[0]}" if troubles else known
+
+
+def _unfinished(analysis: Analysis) -> str:
+    assert analysis.ended is not None
     after = show_duration(max(0.0, analysis.ended.at - analysis.plan.started_at))
     return (
-        f"stopped by {analysis.ended.cause or 'its caller'} after {after}, before a verdict; nothing was done; {so_far}"
+        f"stopped by {analysis.ended.cause or 'its caller'} after {after}, before a verdict; nothing was done; "
+        f"{so_far(analysis)}"
     )
 
 

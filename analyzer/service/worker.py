@@ -1,6 +1,7 @@
 """One analysis under a lease: from what the store has of it to its end, or until another process goes on with it."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +14,7 @@ from analyzer.engine.ports import Clock, Observer, Ports, Record
 from analyzer.engine.replay import planned
 from analyzer.engine.resumption import restored
 from analyzer.engine.runner import Runner
-from analyzer.engine.summary import report
+from analyzer.engine.summary import report, so_far
 from analyzer.errors import CanaryError, LeaseLost, PlatformUnavailable, SourceUnavailable, StoreError, StoreUnavailable
 from analyzer.model.event import (
     Command,
@@ -48,8 +49,10 @@ LONGEST_PAUSE = 15.0
 """Seconds between two tries."""
 TRIES = 3
 """How often an analysis goes on after an error that nobody foresaw."""
+SAY_AGAIN = 30.0
+"""Seconds after which the list of analyses says anew how one stands that has no verdict yet."""
 _SMALL = (HistoryRead, WindowRead, Regrouped, Staged, Troubled)
-"""Events after which the list of analyses says what it said before."""
+"""Events after which it mostly says what it said before: there are thousands, and what it says takes milliseconds."""
 
 
 class Assembles(Protocol):
@@ -84,6 +87,7 @@ class Worker:
         self._decision: Decision | None = None  # the newest that was heard of
         self._called_off = asyncio.Event()
         self._handed_on = False
+        self._said_at = -math.inf  # when the list was told how it stands
 
     async def run(self) -> None:
         """To its end; cancelled after `hand_on`, it leaves the rest to another process."""
@@ -223,11 +227,18 @@ class Worker:
                 pause = min(2 * pause, 5.0)
 
     def _summarise(self, event: Event) -> Summary | None:
-        """What the list says after this event, which is kept before it is folded."""
-        if isinstance(event, _SMALL) or self._runner is None:
+        """What the list says after this event, which is kept before it is folded; None: what it said before."""
+        if self._runner is None:
             return None
-        analysis = begin(event) if isinstance(event, Planned) else advance(self._runner.analysis, event)
-        return Summary.of(report(analysis))
+        if isinstance(event, Planned):
+            return Summary.of(report(begin(event)))
+        before = self._runner.analysis
+        if not isinstance(event, _SMALL):
+            return Summary.of(report(advance(before, event)))
+        if before.decided is not None or event.at < self._said_at + SAY_AGAIN:
+            return None
+        self._said_at = event.at
+        return Summary(reason=so_far(advance(before, event)))
 
     async def _answer(self) -> None:
         await self._patiently(self._means.analyses.answer, self.lease.id, self.lease.number)

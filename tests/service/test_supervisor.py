@@ -57,6 +57,7 @@ class Shop:
     scripts: dict[str, Script] = field(default_factory=dict)
     platforms: dict[str, Platform] = field(default_factory=dict)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
+    away: Callable[[float], bool] = lambda _: False
     retries: bool = False
 
     @asynccontextmanager
@@ -74,7 +75,7 @@ class Shop:
             acting=not dry_run,
         )
         platform = self.platforms.setdefault(entry.id, Platform())
-        yield Prepared(order, rule_set(), Source(self.scripts.get(entry.id, GOOD), self.clock), platform)
+        yield Prepared(order, rule_set(), Source(self.scripts.get(entry.id, GOOD), self.clock, self.away), platform)
 
 
 @dataclass
@@ -154,6 +155,29 @@ def whole(events: Sequence[Event]) -> bool:
     """No window is lost, and none is counted twice."""
     windows = [event.reading.window for event in events if isinstance(event, WindowRead)]
     return windows[0].start == START and all(one.end == other.start for one, other in pairwise(windows))
+
+
+def test_the_list_says_how_one_stands_that_has_no_verdict_yet(tmp_path: Path) -> None:
+    """It is what a controller is told of it, and all that it shows."""
+
+    async def test(floor: Floor) -> None:
+        def away(now: float) -> bool:
+            floor.clock.stands = now > START + 90  # long before it would end
+            return now > START + 25
+
+        floor.shop.away = away
+        await floor.order("a")
+        async with running(floor.supervisor()):
+
+            async def says(words: str) -> bool:
+                return words in (await floor.analyses.get("a")).summary.reason
+
+            await floor.until(lambda: says("Prometheus at http://prometheus cannot be reached: connection refused"))
+            row = await floor.analyses.get("a")
+        assert "nothing read yet" not in row.summary.reason
+        assert (row.state, row.summary.verdict) == (State.RUNNING, Verdict.PENDING)
+
+    on_floor(tmp_path, test)
 
 
 def test_analyses_run_to_their_ends(tmp_path: Path) -> None:
