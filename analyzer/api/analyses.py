@@ -117,7 +117,7 @@ def _entry(order: Order, by: str, key: str | None, now: float) -> Entry:
         namespace=order.namespace,
         kind=target.kind,
         name=target.name,
-        ordered=Ordered(order=order, by=by).model_dump_json(),
+        ordered=Ordered(order=order, by=by).text,
         created_at=now,
     )
 
