@@ -9,7 +9,8 @@ from typing import Final
 
 from analyzer.errors import TooManyAnalyses
 from analyzer.model.order import Order, Ordered
-from analyzer.service.ordering import resolve, target_of
+from analyzer.service.ordering import target_of
+from analyzer.service.rulesets import RuleSets
 from analyzer.service.settings import Settings
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit, Deed
@@ -28,10 +29,11 @@ CHECKED_AT_ONCE: Final = 2
 
 @dataclass(frozen=True)
 class Who:
-    """Who orders, and why, if it is not a person who need not say."""
+    """Who orders, and why, if it is not a person who need not say; `workloads` as in `Ordered`."""
 
     name: str
     why: str = ""
+    workloads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Placing:
     database: Database
     analyses: Analyses
     audit: Audit
+    rule_sets: RuleSets
     wake: Callable[[], None]
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
@@ -55,7 +58,7 @@ class Placing:
         """
         now = await self.database.time()
         async with self.checking:
-            kept = await asyncio.to_thread(resolve, order, self.settings, now)
+            kept = await self.rule_sets.resolve(order, now)
         wanted = _entry(kept, who, key, now)
         await self._refuse_too_many(wanted)
         entry, is_new = await self.analyses.create(wanted)
@@ -88,7 +91,7 @@ def _entry(order: Order, who: Who, key: str | None, now: float) -> Entry:
         namespace=order.namespace,
         kind=target.kind,
         name=target.name,
-        ordered=Ordered(order=order, by=who.name, why=who.why).model_dump_json(),
+        ordered=Ordered(order=order, by=who.name, why=who.why, workloads=who.workloads).text,
         created_at=now,
     )
 
