@@ -3,11 +3,12 @@
 import hashlib
 from http import HTTPStatus
 
-from analyzer.api.analyses import OURS, place
+from analyzer.api.analyses import place
 from analyzer.api.parts import Parts
 from analyzer.api.problem import Refused
 from analyzer.model.order import Order
 from analyzer.service.identity import Caller
+from analyzer.service.placing import OURS
 
 
 def digest_of(order: Order) -> str:

@@ -34,6 +34,7 @@ from analyzer.service.families import OTHER, Family
 from analyzer.service.lateness import Lateness
 from analyzer.service.together import Together
 from analyzer.service.traces import Traces
+from analyzer.service.watch_telemetry import WatchTelemetry
 
 STATES = ("running",)
 LEASE_CHANGES = ("claimed", "renewed", "lost", "released", "taken_over")
@@ -76,6 +77,7 @@ class Telemetry:
         self._of_the_store()
         self._of_requests()
         self._of_the_process()
+        self.watch = WatchTelemetry(self._registry, now)
 
     def _of_analyses(self) -> None:
         self._analyses = Family(
@@ -89,6 +91,10 @@ class Telemetry:
                 "canary_verdicts_total", "Verdicts; a pass that is withdrawn while watched is two.", "verdict"
             ),
             *((verdict.value,) for verdict in Verdict if verdict != Verdict.PENDING),
+        )
+
+        self._rule_sets = Family(
+            self._gauge("canary_rule_set_broken", "Whether the file of a rule set cannot be used now: 1, or 0.", "name")
         )
 
     def _of_windows(self) -> None:
@@ -186,6 +192,10 @@ class Telemetry:
     def verdict(self, verdict: str) -> None:
         """An analysis has come to a verdict (a value of `Verdict`)."""
         self._verdicts.of(verdict).inc()
+
+    def rule_set(self, name: str, is_broken: bool) -> None:
+        """The file of a rule set was looked at."""
+        self._rule_sets.of(name).set(is_broken)
 
     def window(self, seconds: float) -> None:
         """A window was read so long after its end."""

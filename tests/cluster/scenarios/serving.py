@@ -34,20 +34,34 @@ _ENDS_WITHIN = 30.0
 class Serving:
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
-    It may roll back if `acting`, else only observe; `of` begins the names of these roles. `settings` replace those of
-    its file. `token` is that of somebody who may do all in the shop's namespace.
+    It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
+    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `token` is that of
+    somebody who may do all in the shop's namespace. `name` is that of its files.
     """
 
-    def __init__(self, shop: Shop, *, acting: bool = True, of: str = "", **settings: Any) -> None:  # noqa: ANN401 -- YAML
+    def __init__(
+        self,
+        shop: Shop,
+        *,
+        acting: bool = True,
+        of: str = "",
+        watch: Json | None = None,
+        name: str = "serve",
+        **settings: Any,  # noqa: ANN401 -- YAML
+    ) -> None:
         self.shop, self.folder = shop, shop.namespace.folder
         self.token = f"canary_tests_{secrets.token_hex(16)}"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._starts = 0, 0
-        self._config = self.folder / "serve.yaml"
+        self._name, self._port, self._starts = name, 0, 0
+        self._config = self.folder / f"{name}.yaml"
+        if watch is not None:
+            settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
-        granted = ["observe", "enforce"] if acting else ["observe"]
-        kubeconfig = service_account(shop.namespace, *(f"{of}{role}" for role in granted))
+        granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
+        granted += ["watch"] if watch is not None else []
+        granted += ["annotate"] if watch and watch.get("annotate") else []
+        kubeconfig = service_account(shop.namespace, *granted)
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
@@ -76,12 +90,12 @@ class Serving:
     @property
     def said(self) -> str:
         """All that it has said on standard error, in all of its lives: the log among it."""
-        return "".join(file.read_text() for file in sorted(self.folder.glob("serve-*.err")))
+        return "".join(file.read_text() for file in sorted(self.folder.glob(f"{self._name}-*.err")))
 
     def looked(self) -> int:
         """The exit code of `canary serve --check`, which says what it has found."""
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", "--check"]
-        with (self.folder / "serve-0.err").open("wb") as file:
+        with (self.folder / f"{self._name}-0.err").open("wb") as file:
             looking = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -98,7 +112,7 @@ class Serving:
         assert self._process is None, "the service runs already"
         self._starts += 1
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", f"--port={self._port}"]
-        log = self.folder / f"serve-{self._starts}.err"
+        log = self.folder / f"{self._name}-{self._starts}.err"
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._environment
@@ -148,6 +162,25 @@ class Serving:
         answer = self.ask("POST", "/api/v1/analyses", wanted | more)
         assert answer.status_code == httpx.codes.CREATED, answer.text
         return str(answer.json()["id"])
+
+    def seen(self, count: int = 1) -> list[str]:
+        """The ids of all analyses, the oldest first, once there are so many. TimeoutError if that does not come."""
+
+        def all_of_them() -> list[str]:
+            answer = self.ask("GET", "/api/v1/analyses?limit=200")
+            assert answer.is_success, answer.text
+            return [str(each["id"]) for each in reversed(answer.json()["items"])]
+
+        try:
+            until(lambda: len(all_of_them()) >= count, seconds=60, what=f"{count} analyses")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.said}") from None
+        return all_of_them()
+
+    def metric(self, line: str) -> float:
+        """The value of a series, such as `canary_watch_upgrades_total{outcome="first"}`."""
+        told = self.ask("GET", "/metrics").text
+        return next((float(each.rpartition(" ")[2]) for each in told.splitlines() if each.startswith(f"{line} ")), 0.0)
 
     def analysis(self, id_: str) -> Json:
         """As it stands, with its report."""
@@ -214,7 +247,10 @@ class Ended:
 def service_account(namespace: Namespace, *granted: str) -> Path:
     """A kubeconfig with the rights of deploy/serve/rbac.yaml, bound in this namespace alone, as its head says."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
-    kubeconfig = namespace.service_account(name)
+    kubeconfig = namespace.folder / f"{name}.kubeconfig"
+    if kubeconfig.exists():  # another replica has made it
+        return kubeconfig
+    namespace.service_account(name)
     text = RIGHTS.read_text().replace(_ACCOUNT, name).replace("namespace: canary}", f"namespace: {namespace.name}}}")
     namespace.apply(text)
     for role in granted:
