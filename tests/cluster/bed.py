@@ -15,7 +15,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.process import CommandError, run
 from tests.cluster.supervisor import ask
 
-ENVIRONMENT = "CANARY_BED"
+ENVIRONMENT = "E2E_BED"
 _DESCRIPTION = "bed.json"
 
 
