@@ -9,6 +9,9 @@
 {{- fail (printf "settings.%s: the chart fills it: write %s" $key $instead) -}}
 {{- end -}}
 {{- end -}}
+{{- if dig "listen" "port" nil .Values.settings -}}
+{{- fail "settings.listen.port: the chart fills it: write service.port, which is what others see" -}}
+{{- end -}}
 {{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
 {{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}
 {{- end -}}

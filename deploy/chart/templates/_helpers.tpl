@@ -50,11 +50,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* Where the service answers inside the cluster; port 80 needs no number. */}}
+{{- define "canary-analyzer.scheme" -}}
+{{- dig "listen" "tls_key" "" .Values.settings | empty | ternary "http" "https" -}}
+{{- end -}}
+
+{{/* Where the service answers inside the cluster; the usual port needs no number. */}}
 {{- define "canary-analyzer.url" -}}
 {{- $port := int .Values.service.port -}}
-{{- printf "http://%s.%s.svc" (include "canary-analyzer.fullname" .) .Release.Namespace -}}
-{{- if ne $port 80 }}:{{ $port }}{{ end -}}
+{{- printf "%s://%s.%s.svc" (include "canary-analyzer.scheme" .) (include "canary-analyzer.fullname" .) .Release.Namespace -}}
+{{- $usual := include "canary-analyzer.scheme" . | eq "https" | ternary 443 80 }}
+{{- if ne $port $usual }}:{{ $port }}{{ end -}}
 {{- end -}}
 
 {{/* The namespaces whose releases are looked at, as a JSON list: those that are watched, and those of observe. */}}
