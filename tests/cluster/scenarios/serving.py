@@ -34,20 +34,31 @@ _ENDS_WITHIN = 30.0
 class Serving:
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
-    It may roll back if `acting`, else only observe; `of` begins the names of these roles. `settings` replace those of
-    its file. `token` is that of somebody who may do all in the shop's namespace.
+    It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
+    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `token` is that of
+    somebody who may do all in the shop's namespace.
     """
 
-    def __init__(self, shop: Shop, *, acting: bool = True, of: str = "", **settings: Any) -> None:  # noqa: ANN401 -- YAML
+    def __init__(
+        self,
+        shop: Shop,
+        *,
+        acting: bool = True,
+        of: str = "",
+        watch: Json | None = None,
+        **settings: Any,  # noqa: ANN401 -- YAML
+    ) -> None:
         self.shop, self.folder = shop, shop.namespace.folder
         self.token = f"canary_tests_{secrets.token_hex(16)}"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._starts = 0, 0
         self._config = self.folder / "serve.yaml"
+        if watch is not None:
+            settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
-        granted = ["observe", "enforce"] if acting else ["observe"]
-        kubeconfig = service_account(shop.namespace, *(f"{of}{role}" for role in granted))
+        granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
+        kubeconfig = service_account(shop.namespace, *granted, *(["watch"] if watch is not None else []))
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
@@ -148,6 +159,25 @@ class Serving:
         answer = self.ask("POST", "/api/v1/analyses", wanted | more)
         assert answer.status_code == httpx.codes.CREATED, answer.text
         return str(answer.json()["id"])
+
+    def seen(self, count: int = 1) -> list[str]:
+        """The ids of all analyses, the oldest first, once there are so many. TimeoutError if that does not come."""
+
+        def all_of_them() -> list[str]:
+            answer = self.ask("GET", "/api/v1/analyses?limit=200")
+            assert answer.is_success, answer.text
+            return [str(each["id"]) for each in reversed(answer.json()["items"])]
+
+        try:
+            until(lambda: len(all_of_them()) >= count, seconds=60, what=f"{count} analyses")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.said}") from None
+        return all_of_them()
+
+    def metric(self, line: str) -> float:
+        """The value of a series, such as `canary_watch_upgrades_total{outcome="first"}`."""
+        told = self.ask("GET", "/metrics").text
+        return next((float(each.rpartition(" ")[2]) for each in told.splitlines() if each.startswith(f"{line} ")), 0.0)
 
     def analysis(self, id_: str) -> Json:
         """As it stands, with its report."""
