@@ -87,6 +87,10 @@ REFUSED = {
         "settings.listen.port: the chart fills it: write service.port",
     ),
     "two Prometheus": (["settings.prometheus=http://b:9090"], "prometheus.url and settings.prometheus: both say"),
+    "a password in the settings": (
+        ["prometheus.url=", "settings.prometheus.eu.password=x", "settings.prometheus.eu.url=http://p"],
+        "in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_",
+    ),
     "no Prometheus": (["prometheus.url="], "watch.namespaces: there is no Prometheus to read from: set prometheus.url"),
     "all and some": (["watch.namespaces={*,shop}"], 'watch.namespaces: "*" is all of them: take the others out'),
     "two kinds of rule sets": (["ruleSets.a=b", "ruleSetsConfigMap=c"], "both give rule sets: keep one of them"),
@@ -161,6 +165,26 @@ def test_the_templates_of_argo_ask_this_service(helm: int) -> None:
     assert url == "https://analyzer.canary.svc"
 
 
+TEXTS = [
+    "  a: b\nc: d\n",
+    "---\na: b\n---\n",
+    "\n\na: b",
+    "a: |\n  ${x}\n",
+    "{{ .Values }}",
+    "a: 'ö ☂'\r\nb: c",
+    "# a\n",
+    "null",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_rule_set_arrives_as_it_was_written(helm: int, text: str, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps({"ruleSets": {"a": text}}))
+    found = one(rendered(helm, *GOOD, f"--values={values}"), "ConfigMap", f"{RELEASE}-rules")
+    assert found["data"] == {"a.yaml": text}
+
+
 def test_one_pod_on_sqlite_is_never_two(helm: int) -> None:
     deployment = one(rendered(helm, *GOOD), "Deployment")["spec"]
     assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
@@ -193,6 +217,10 @@ NOTES = {
     "enforcing": ((*GOOD, "--set=enforce.enabled=true"), "MAY ACT in shop."),
     "all Secrets": ((*GOOD, "--set=watch.namespaces={*}"), "WARNING: it may read every Secret of the cluster."),
     "admin": ((f"--values={CHART}/ci/all-secrets.yaml",), "WARNING: it may change every Secret and every workload"),
+    "annotate": (
+        (f"--values={CHART}/ci/enforce.yaml",),
+        "WARNING: watch.annotate lets it patch the workloads in payments, where it only observes",
+    ),
     "emptyDir": ((f"--values={CHART}/ci/everywhere.yaml",), "WARNING: the database is in an emptyDir"),
     "metrics": ((f"--values={CHART}/ci/everywhere.yaml",), "WARNING: /metrics needs no token"),
     "no Prometheus": ([], "WARNING: no Prometheus is named"),
@@ -211,7 +239,7 @@ def test_the_notes_tell(helm: int, values: tuple[str, ...], sentence: str) -> No
 
 
 def test_the_notes_of_a_careful_installation_have_no_warning(helm: int) -> None:
-    for file in ("observe", "enforce", "postgresql"):
+    for file in ("observe", "postgresql"):
         assert "WARNING" not in render(helm, f"--values={CHART}/ci/{file}.yaml", notes=True)
 
 

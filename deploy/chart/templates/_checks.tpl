@@ -12,6 +12,15 @@
 {{- if dig "listen" "port" nil .Values.settings -}}
 {{- fail "settings.listen.port: the chart fills it: write service.port, which is what others see" -}}
 {{- end -}}
+{{- if kindIs "map" .Values.settings.prometheus -}}
+{{- range $name, $connection := .Values.settings.prometheus -}}
+{{- range $key := list "token" "password" -}}
+{{- if and (kindIs "map" $connection) (hasKey $connection $key) -}}
+{{- fail (printf "settings.prometheus.%s.%s: settings are kept in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_PROMETHEUS__%s__%s in extraEnv" $name $key (upper $name) (upper $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
 {{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}
 {{- end -}}
