@@ -107,6 +107,10 @@ REFUSED = {
         "asks the API server whose a token is, which takes a ClusterRole",
     ),
     "no ServiceAccount": (["serviceAccount.create=false"], "serviceAccount.name: serviceAccount.create is false"),
+    "a section with nothing in it": (["database=null"], "database: nothing is written below it: take the line out"),
+    "settings with nothing in them": (["settings=null"], "settings: nothing is written below it: take the line out"),
+    "a key with nothing in it": (["settings.access=null"], "settings.access: a mapping belongs here (docs/serve.md)"),
+    "a word for a mapping": (["settings.listen=8080"], "settings.listen: a mapping belongs here (docs/serve.md)"),
     "an unknown value": (["replica=2"], "additional properties 'replica' not allowed"),
     "an unknown mode": (["watch.mode=act"], "value must be one of 'observe', 'enforce'"),
 }
