@@ -36,7 +36,7 @@ class Serving:
 
     It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
     for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `token` is that of
-    somebody who may do all in the shop's namespace.
+    somebody who may do all in the shop's namespace. `name` is that of its files.
     """
 
     def __init__(
@@ -46,19 +46,22 @@ class Serving:
         acting: bool = True,
         of: str = "",
         watch: Json | None = None,
+        name: str = "serve",
         **settings: Any,  # noqa: ANN401 -- YAML
     ) -> None:
         self.shop, self.folder = shop, shop.namespace.folder
         self.token = f"canary_tests_{secrets.token_hex(16)}"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._starts = 0, 0
-        self._config = self.folder / "serve.yaml"
+        self._name, self._port, self._starts = name, 0, 0
+        self._config = self.folder / f"{name}.yaml"
         if watch is not None:
             settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
         granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
-        kubeconfig = service_account(shop.namespace, *granted, *(["watch"] if watch is not None else []))
+        granted += ["watch"] if watch is not None else []
+        granted += ["annotate"] if watch and watch.get("annotate") else []
+        kubeconfig = service_account(shop.namespace, *granted)
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
@@ -87,12 +90,12 @@ class Serving:
     @property
     def said(self) -> str:
         """All that it has said on standard error, in all of its lives: the log among it."""
-        return "".join(file.read_text() for file in sorted(self.folder.glob("serve-*.err")))
+        return "".join(file.read_text() for file in sorted(self.folder.glob(f"{self._name}-*.err")))
 
     def looked(self) -> int:
         """The exit code of `canary serve --check`, which says what it has found."""
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", "--check"]
-        with (self.folder / "serve-0.err").open("wb") as file:
+        with (self.folder / f"{self._name}-0.err").open("wb") as file:
             looking = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -109,7 +112,7 @@ class Serving:
         assert self._process is None, "the service runs already"
         self._starts += 1
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", f"--port={self._port}"]
-        log = self.folder / f"serve-{self._starts}.err"
+        log = self.folder / f"{self._name}-{self._starts}.err"
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._environment
@@ -244,7 +247,10 @@ class Ended:
 def service_account(namespace: Namespace, *granted: str) -> Path:
     """A kubeconfig with the rights of deploy/serve/rbac.yaml, bound in this namespace alone, as its head says."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
-    kubeconfig = namespace.service_account(name)
+    kubeconfig = namespace.folder / f"{name}.kubeconfig"
+    if kubeconfig.exists():  # another replica has made it
+        return kubeconfig
+    namespace.service_account(name)
     text = RIGHTS.read_text().replace(_ACCOUNT, name).replace("namespace: canary}", f"namespace: {namespace.name}}}")
     namespace.apply(text)
     for role in granted:
