@@ -99,7 +99,7 @@ def test_a_rollout_is_told_by_the_hash_of_its_pods(bed: Bed, opened: Opening) ->
         opened(HELM, *flags(steps), plain=True) as shop,
         Serving(shop, of="rollouts-", watch=watch) as serving,
     ):
-        annotate(shop, WANTED, kind="rollout")
+        annotate(shop, WANTED, "canary-analyzer.io/on-fail=abort", kind="rollout")
         shop.namespace.apply(rendered(shop.namespace, HELM, BAD, *flags(steps)))
         serving.seen()
         hash_ = shop.namespace.get("rollout", RELEASE)["status"]["currentPodHash"]
