@@ -1,4 +1,4 @@
-"""A report for GitHub Actions: as workflow commands, one annotation for the verdict and one for each failed rule, and as
+"""A report for GitHub Actions: as workflow commands, an annotation for the verdict and one for each failed rule; and as
 outputs of the step."""
 
 from analyzer.model.judgement import Standing

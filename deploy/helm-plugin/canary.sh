@@ -11,10 +11,11 @@ refuse() {
 }
 
 # Helm dies at once of a signal that is sent to it alone, and would leave canary behind: it is told, and ends at its
-# next safe point. exec keeps the process, so that "$$" is canary's.
+# next safe point. It lets go of what canary reads and writes, or whoever reads that would wait for it.
 follow() {
-  while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 1; done
-  kill -0 "$1" 2>/dev/null || kill -TERM "$2" 2>/dev/null
+  exec </dev/null >/dev/null 2>&1
+  while kill -0 "$1" && kill -0 "$2"; do sleep 1; done
+  kill -0 "$1" || kill -TERM "$2"
 }
 
 command -v canary >/dev/null 2>&1 \
@@ -53,6 +54,6 @@ if [ -n "${HELM_NAMESPACE:-}" ] && [ -z "$attaches" ]; then
 fi
 # What runs on a server goes on there; a second signal would only keep canary from telling how it ended.
 if [ -z "$on_server" ]; then
-  follow "$PPID" "$$" </dev/null >/dev/null 2>&1 &
+  follow "$PPID" "$$" & # "$$" stays the same: exec keeps the process
 fi
 exec canary "$command" "$@"

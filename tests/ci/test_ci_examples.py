@@ -1,4 +1,4 @@
-"""The shell of deploy/ci with a `canary` that notes its words and ends as it is told: codes, words, outputs, signals."""
+"""The shell of deploy/ci with a `canary` that notes its words and ends as it is told: codes, outputs, signals."""
 
 import os
 import re
@@ -7,7 +7,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from examples import ACTION, ARGOCD, CI, GITLAB, HELM, JENKINS, WORKFLOW, Job, github, gitlab, hook, install, jenkins, read
+from examples import (
+    ACTION,
+    ARGOCD,
+    CI,
+    GITLAB,
+    HELM,
+    JENKINS,
+    WORKFLOW,
+    Job,
+    github,
+    gitlab,
+    hook,
+    install,
+    jenkins,
+    read,
+)
 
 NOTING = """#!/bin/sh
 : >words

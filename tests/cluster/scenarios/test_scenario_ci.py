@@ -5,20 +5,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from tests.cluster.git import GitRepository
 from tests.cluster.namespace import Namespace
 from tests.cluster.process import CommandError
 from tests.cluster.scenarios.argo import BAD
 from tests.cluster.scenarios.conftest import Opening
-from tests.cluster.scenarios.shop import CHART, RELEASE, RULES, Shop
+from tests.cluster.scenarios.shop import CHART, RELEASE, RULES, Shop, rendered
+from tests.cluster.scenarios.test_scenario_application import FILE, Delivered, delivered
 
 ROOT = Path(__file__).parents[3]
 HOOK = ROOT / "deploy" / "ci" / "helm" / "canary.yaml"
+POST_SYNC = ROOT / "deploy" / "ci" / "argocd" / "canary.yaml"
+PLUGIN = ROOT / "deploy" / "helm-plugin"
 ATOMIC = {3: "--atomic", 4: "--rollback-on-failure"}
 
 
@@ -35,17 +39,21 @@ def program(tmp_path: Path) -> Path:
 
 def values(shop: Shop, program: Path, **more: Any) -> str:  # noqa: ANN401 -- YAML
     """The file with the hook's values, for the simulated node: its containers have the machine's programs."""
-    path = os.pathsep.join([str(program), str(shop.namespace.bed.tools(shop.helm)), os.environ["PATH"]])
     canary = {
         "image": "registry.example/canary-analyzer:0.1.0",
         "flags": [f"--rules={RULES}", f"--prometheus={shop.prometheus.url}"],
         "withoutVerdict": "keep",
-        "env": [{"name": "PATH", "value": path}],
+        "env": [{"name": "PATH", "value": path_with(shop, program)}],
         **more,
     }
     file = shop.namespace.folder / "canary-values.yaml"
     file.write_text(json.dumps({"canary": canary}))
     return str(file)
+
+
+def path_with(shop: Shop, program: Path) -> str:
+    """PATH, with this program and the Helm of the shop's people first."""
+    return os.pathsep.join([str(program), str(shop.namespace.bed.tools(shop.helm)), os.environ["PATH"]])
 
 
 @pytest.fixture
@@ -77,3 +85,89 @@ def test_a_hook_keeps_a_good_upgrade_and_has_helm_take_a_bad_one_back(shop: Shop
         upgrade(shop, chart, values(shop, program), BAD)
     assert shop.history()[-2:] == [(3, "failed"), (4, "deployed")]
     shop.serves("good-b", "good-b")
+
+
+class PostSync:
+    """Commits of a shop with the hook of Argo CD beside it."""
+
+    def __init__(self, shop: Delivered, program: Path) -> None:
+        self._shop = shop
+        job = YAML(typ="safe").load(POST_SYNC.read_text())
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        (target, *_) = container["args"]
+        where = f"--prometheus={shop.shop.prometheus.url}"
+        rules = shop.shop.rules({"baseline": "5m"}, rules=_without_pods())
+        scope = f'--canary=namespace="{shop.shop.namespace.name}"'
+        container["args"] = [target, f"--rules={rules}", where, scope]
+        container["env"].append({"name": "PATH", "value": path_with(shop.shop, program)})
+        self._hook = json.dumps(job)
+
+    def commit(self, tag: str) -> str:
+        """Push this tag, and wait until its sync has ended; how it has."""
+        self._shop.shop.note_pods()
+        files = {FILE: rendered(self._shop.shop.namespace, 4, tag), "shop/canary.yaml": self._hook}
+        sha = self._shop.repository.commit(files, f"shop {tag}")
+
+        def told() -> dict[str, Any]:
+            found: dict[str, Any] = self._shop.live().get("status", {}).get("operationState", {})
+            return found
+
+        def has_ended() -> bool:
+            now = told()
+            return now.get("syncResult", {}).get("revision") == sha and now["phase"] not in {"Running", "Terminating"}
+
+        self._shop.shop.namespace.until(has_ended, f"the end of the sync to {sha}", seconds=240)
+        return str(told()["phase"])
+
+
+def _without_pods() -> list[dict[str, Any]]:
+    """The rules of the shop that metrics alone can judge."""
+    found = YAML(typ="safe").load(RULES)["spec"]["rules"]
+    return [rule for rule in found if "metric" in rule]
+
+
+def test_a_sync_whose_hook_judges_the_revision_bad_has_failed_and_serves_until_it_is_reverted(
+    opened: Opening, namespace: Namespace, repository: GitRepository, program: Path
+) -> None:
+    namespace.bed.start("argocd")
+    with delivered(opened, repository) as shop:
+        policy = YAML(typ="safe").load((POST_SYNC.parent / "application.yaml").read_text())["spec"]["syncPolicy"]
+        patch = json.dumps({"spec": {"syncPolicy": policy}})
+        namespace.kubectl("patch", "applications.argoproj.io", RELEASE, "--type=merge", f"--patch={patch}")
+        syncs = PostSync(shop, program)
+        assert syncs.commit("good-b") == "Succeeded"
+        assert syncs.commit(BAD) == "Failed"
+        shop.shop.serves(BAD, BAD)
+        assert syncs.commit("good-c") == "Succeeded"
+        shop.shop.serves("good-c", "good-c")
+
+
+def test_helm_canary_is_canary_with_its_exit_codes(
+    namespace: Namespace, helm: int, program: Path, tmp_path: Path
+) -> None:
+    environment = namespace.environment(helm)
+    environment |= {"PATH": os.pathsep.join([str(program), environment["PATH"]]), "HELM_PLUGINS": str(tmp_path / "in")}
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["helm", *words], env=environment | more, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    done = run("plugin", "install", str(PLUGIN))
+    assert done.returncode == 0, done.stderr
+    namespace.helm(helm, "install", RELEASE, CHART)
+    here = (f"--namespace={namespace.name}",)
+
+    told = run("canary", "history", RELEASE, "--output=json", *here)
+    assert told.returncode == 0, told
+    assert json.loads(told.stdout)["namespace"] == namespace.name, told
+    first = run("canary", "check", f"helm/{RELEASE}", "--rules=http", "--prometheus=http://127.0.0.1:9", *here)
+    assert (first.returncode, "has only just been installed" in first.stderr) == (4, True), first
+    other = run("canary", "check", f"rollout/{RELEASE}", "--rules=http", "--prometheus=http://127.0.0.1:9", *here)
+    assert (other.returncode, f"namespace {namespace.name}" in other.stderr) == (4, True), other
+    assert run("canary", "check", "helm/web", "--no-such-flag").returncode == 2
+    refused = run("canary", "history", RELEASE, "--kube-token=secret", *here)
+    assert (refused.returncode, "HELM_KUBETOKEN" in refused.stderr, "secret" in refused.stderr) == (2, True, False)
+    nobody = run("canary", "version", PATH=str(namespace.bed.tools(helm)) + ":/usr/bin:/bin")
+    assert (nobody.returncode, "there is no canary on PATH" in nobody.stderr) == (4, True), nobody
+    assert "check\n" in run("__complete", "canary", "").stdout
