@@ -87,6 +87,15 @@ def test_a_hook_keeps_a_good_upgrade_and_has_helm_take_a_bad_one_back(shop: Shop
     shop.serves("good-b", "good-b")
 
 
+@pytest.mark.parametrize("said", ["withoutVerdict=pass", "withoutVerdict=", "image="])
+def test_a_hook_that_is_told_too_little_is_refused_before_anything_changes(
+    namespace: Namespace, chart: Path, said: str
+) -> None:
+    words = ("template", RELEASE, chart, "--set=canary.image=a,canary.withoutVerdict=keep", f"--set=canary.{said}")
+    with pytest.raises(CommandError, match=rf"canary\.{said.partition('=')[0]}: write "):
+        namespace.helm(4, *words)
+
+
 class PostSync:
     """Commits of a shop with the hook of Argo CD beside it."""
 
@@ -138,6 +147,7 @@ def test_a_sync_whose_hook_judges_the_revision_bad_has_failed_and_serves_until_i
         assert syncs.commit("good-b") == "Succeeded"
         assert syncs.commit(BAD) == "Failed"
         shop.shop.serves(BAD, BAD)
+        assert shop.live()["status"]["sync"]["status"] == "Synced"
         assert syncs.commit("good-c") == "Succeeded"
         shop.shop.serves("good-c", "good-c")
 
