@@ -152,11 +152,9 @@ def test_a_sync_whose_hook_judges_the_revision_bad_has_failed_and_serves_until_i
         shop.shop.serves("good-c", "good-c")
 
 
-def test_helm_canary_is_canary_with_its_exit_codes(
-    namespace: Namespace, helm: int, program: Path, tmp_path: Path
-) -> None:
+def test_helm_canary_is_canary_with_its_exit_codes(namespace: Namespace, helm: int, program: Path) -> None:
     environment = namespace.environment(helm)
-    environment |= {"PATH": os.pathsep.join([str(program), environment["PATH"]]), "HELM_PLUGINS": str(tmp_path / "in")}
+    environment["PATH"] = os.pathsep.join([str(program), environment["PATH"]])
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
