@@ -150,6 +150,7 @@ class Assembly:
             kubeconfig=self._settings.kubeconfig,
             context=self._settings.context,
             to_revision=order.to_revision,
+            on_fail=order.on_fail,
             retry=order.retry,
             gitops=GitOps(mode=self._settings.gitops),
             needs_ready_pods=order.pods,
