@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from analyzer.model.order import RULES_NAME
 from analyzer.model.ruleset import OnFail
-from analyzer.model.selector import check_label, parse_selector
+from analyzer.model.selector import check_label_name, check_label_value, parse_selector
 
 DEEPEST = 20
 """Levels of routes."""
@@ -43,12 +43,16 @@ class _Part(BaseModel):
 _ModeWord = Annotated[Mode, BeforeValidator(_in_lower_case)]
 
 
+_LabelName = Annotated[str, AfterValidator(check_label_name)]
+_LabelValue = Annotated[str, AfterValidator(check_label_value)]
+
+
 class Match(_Part):
     """Which workloads: all that is given must fit. `selector` is in Kubernetes' own syntax."""
 
     namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
     kind: WorkloadKind | None = None
-    labels: dict[str, str] = Field(default={}, max_length=100)
+    labels: dict[_LabelName, _LabelValue] = Field(default={}, max_length=100)
     selector: str | None = Field(default=None, max_length=2000)
 
     def fits(self, kind: str, namespace: str, labels: Mapping[str, str]) -> bool:
@@ -59,13 +63,6 @@ class Match(_Part):
             and self.labels.items() <= labels.items()
             and (self.selector is None or parse_selector(self.selector).matches(labels))
         )
-
-    @field_validator("labels")
-    @classmethod
-    def _can_be(cls, labels: dict[str, str]) -> dict[str, str]:
-        for key, value in labels.items():
-            check_label(key, value)
-        return labels
 
     @field_validator("selector")
     @classmethod

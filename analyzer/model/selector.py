@@ -4,14 +4,13 @@ The syntax is that of `kubectl --selector`, without the comparisons of numbers (
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _NAME, _PREFIX = re.compile(_WORD), re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _TOKEN = re.compile(r"\s*(?P<token>==|!=|[=!(),<>]|[^\s=!(),<>]+)\s*")
 _LONGEST_WORD, _LONGEST_PREFIX = 63, 253
-_SHOWN = 100  # signs of what was written, in a sentence
 
 
 @dataclass(frozen=True)
@@ -50,37 +49,39 @@ def parse_selector(text: str) -> Selector:
     return Selector(tuple(_Parser(text).requirements()))
 
 
-def check_label(key: str, value: str) -> None:
-    """Whether a label of this name and value can be.
+def check_label_name(name: str) -> str:
+    """The name of a label, such as `tier` or `app.kubernetes.io/name`, if it can be one.
 
     Raises:
-        ValueError: it cannot; the words say why.
+        ValueError: it cannot; the words say what to write, and do not repeat it.
     """
-    _check_key(key)
-    _check_value(value)
-
-
-def _check_key(key: str) -> None:
-    prefix, slash, name = key.rpartition("/")
-    fits = len(name) <= _LONGEST_WORD and _NAME.fullmatch(name)
+    prefix, slash, last = name.rpartition("/")
+    fits = len(last) <= _LONGEST_WORD and _NAME.fullmatch(last)
     if not fits or (slash and (len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix))):
-        raise ValueError(f"{_quoted(key)} is no name of a label: write one such as tier or app.kubernetes.io/name")
+        raise ValueError("is no name of a label: write one such as tier or app.kubernetes.io/name")
+    return name
 
 
-def _check_value(value: str) -> None:
+def check_label_value(value: str) -> str:
+    """The value of a label, if it can be one; empty is one.
+
+    Raises:
+        ValueError: as `check_label_name`.
+    """
     if value and (len(value) > _LONGEST_WORD or not _NAME.fullmatch(value)):
         raise ValueError(
-            f"{_quoted(value)} is no value of a label: it has letters, digits, '-', '_' and '.', at most 63, "
-            "a letter or digit at both ends"
+            "is no value of a label: write at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
         )
+    return value
 
 
 class _Parser:
     """Reads the tokens of a selector from left to right."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = [match["token"] for match in _TOKEN.finditer(text)]
+        found = list(_TOKEN.finditer(text))
+        self._tokens = [match["token"] for match in found]
+        self._starts = [match.start("token") + 1 for match in found]
         self._at = 0
 
     def requirements(self) -> list[Requirement]:
@@ -104,22 +105,16 @@ class _Parser:
             case "in" | "notin" as word:
                 self._take()
                 return Requirement(key, frozenset(self._values()), negated=word == "notin")
-            case "<" | ">" as sign:
-                raise ValueError(f"{sign} is not understood here: write labels with =, !=, in (…), notin (…) or !NAME")
         raise self._wrong("=, !=, in (…) or notin (…)")
 
     def _key(self) -> str:
         if not _is_word(self._next):
             raise self._wrong("the name of a label")
-        key = self._take()
-        _check_key(key)
-        return key
+        return self._checked(check_label_name)
 
     def _value(self) -> str:
         """One value; nothing is the empty one."""
-        value = self._take() if _is_word(self._next) else ""
-        _check_value(value)
-        return value
+        return self._checked(check_label_value) if _is_word(self._next) else ""
 
     def _values(self) -> list[str]:
         self._expect("(")
@@ -143,16 +138,17 @@ class _Parser:
             raise self._wrong(f"'{sign}'")
         self._take()
 
+    def _checked(self, check: Callable[[str], str]) -> str:
+        try:
+            return check(self._take())
+        except ValueError as error:
+            raise ValueError(f"what begins at sign {self._starts[self._at - 1]} {error}") from None
+
     def _wrong(self, expected: str) -> ValueError:
-        found = f"{_quoted(self._next)} stands" if self._next else "it ends"
-        return ValueError(
-            f"{found} where {expected} is meant in {_quoted(self._text)}: write one such as tier in (web,api),!legacy"
-        )
+        """It does not repeat the text: whatever has slipped into settings may be a secret."""
+        where = f"at sign {self._starts[self._at]}" if self._at < len(self._tokens) else "at its end"
+        return ValueError(f"{where} {expected} is meant: write a selector such as tier in (web,api),!legacy")
 
 
 def _is_word(token: str) -> bool:
     return token not in {"", "==", "!=", "=", "!", "(", ")", ",", "<", ">"}
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")

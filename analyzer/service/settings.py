@@ -248,6 +248,8 @@ class Settings(Part):
                 f"replicas: {self.replicas} cannot share an SQLite database: give the URL of a PostgreSQL, "
                 "or replicas: 1"
             )
+        if self.watch.is_on:
+            self.watch.check_connections(self.prometheus)
         return self
 
 

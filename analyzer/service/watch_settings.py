@@ -1,10 +1,12 @@
 """What `canary serve` sees by itself in the cluster, and what it tells there, as the settings have it."""
 
-from typing import Annotated, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from analyzer.model.route import Mode, Route
+from analyzer.model.suggestion import listed
 from analyzer.service.values import Name, Namespace, Part, in_lower_case, listed_text, seconds
 
 
@@ -32,8 +34,29 @@ class Watch(Part):
         """Whether this namespace is watched."""
         return "*" in self.namespaces or namespace in self.namespaces
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if "*" in self.namespaces and len(self.namespaces) > 1:
-            raise ValueError("namespaces: '*' is all of them: take the others out")
-        return self
+    def check_connections(self, known: Iterable[str]) -> None:
+        """Whether there is each connection that is named.
+
+        Raises:
+            ValueError: there is not; with its key.
+        """
+        names = sorted(known)
+        for key, name in (("watch.prometheus", self.prometheus), *_named(self.routes, "watch.routes")):
+            if name not in names:
+                instead = f"write {listed(names)}" if names else "write one, such as prometheus: http://prometheus:9090"
+                raise ValueError(f"{key}: there is no connection of that name: {instead}")
+
+    @field_validator("namespaces")
+    @classmethod
+    def _is_one_or_the_other(cls, namespaces: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in namespaces and len(namespaces) > 1:
+            raise ValueError("'*' is all of them: take the others out")
+        return namespaces
+
+
+def _named(routes: Sequence[Route], around: str) -> Iterator[tuple[str, str]]:
+    """The connections that routes name, with their keys."""
+    for number, route in enumerate(routes):
+        if route.prometheus is not None:
+            yield f"{around}[{number}].prometheus", route.prometheus
+        yield from _named(route.routes, f"{around}[{number}].routes")
