@@ -130,7 +130,8 @@ class Cluster:
     async def stream(
         self, where: str, query: Mapping[str, str], accept: str, *, silence: float
     ) -> AsyncGenerator[bytes, None]:
-        """An answer that may never end, as it comes. Nothing for `silence` seconds is an error.
+        """An answer that may never end, as it comes: first nothing, when it has begun. Nothing for `silence` seconds is
+        an error.
 
         Raises:
             PlatformError: as for `page`.
@@ -139,6 +140,7 @@ class Cluster:
         for may_be_stale in (self._connection is not None, False):
             async with self._using() as connection, self._answering(connection, "GET", where, call, silence) as answer:
                 if answer.status == 200:  # noqa: PLR2004 -- HTTP's own number
+                    yield b""
                     async for part in answer.content.iter_any():
                         yield part
                     return

@@ -4,7 +4,7 @@ Facts: https://kubernetes.io/docs/reference/using-api/api-concepts/ (efficient d
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -47,7 +47,8 @@ class Page:
 
 @dataclass(frozen=True)
 class Change:
-    """One word of a watch: ADDED, MODIFIED or DELETED, and the object's metadata; or BOOKMARK, and a version alone."""
+    """One word of a watch: ADDED, MODIFIED or DELETED, and the object's metadata; BOOKMARK, and a version alone; first
+    of all OPENED, and nothing."""
 
     kind: str
     object: Object
@@ -58,7 +59,7 @@ class Change:
         return str(mapping(self.object, "metadata").get("resourceVersion") or "")
 
 
-async def pages(cluster: Cluster, of: Collection) -> AsyncIterator[Page]:
+async def pages(cluster: Cluster, of: Collection) -> AsyncGenerator[Page, None]:
     """All that is there, page by page: nobody needs to hold it at once.
 
     Raises:
@@ -81,7 +82,9 @@ async def pages(cluster: Cluster, of: Collection) -> AsyncIterator[Page]:
             return
 
 
-async def changes(cluster: Cluster, of: Collection, version: str, silence: float = SILENCE) -> AsyncIterator[Change]:
+async def changes(
+    cluster: Cluster, of: Collection, version: str, silence: float = SILENCE
+) -> AsyncGenerator[Change, None]:
     """What changes after `version`, until the API server ends it.
 
     Raises:
@@ -93,6 +96,8 @@ async def changes(cluster: Cluster, of: Collection, version: str, silence: float
     rest = bytearray()
     async with aclosing(cluster.stream(of.where, {**of.query, **watch}, _OBJECT, silence=silence)) as parts:
         async for part in parts:
+            if not part:
+                yield Change("OPENED", {})
             *lines, rest_of_it = part.split(b"\n")
             for line in lines:
                 rest += line
