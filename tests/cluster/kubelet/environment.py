@@ -42,7 +42,7 @@ class Environment:
         if not is_analyzer(self._spec["image"]):
             return common
         # All pods share the node's network: who listened at 0.0.0.0 would take the port from all others.
-        return common | {"CANARY_LISTEN__HOST": self._address}
+        return common | {"HOME": "/tmp", "CANARY_LISTEN__HOST": self._address}
 
     def _of_cluster(self) -> dict[str, str]:
         server = urlsplit(self._surroundings.server)

@@ -41,9 +41,9 @@ class Identity:
 class Image:
     """`command` is one that runs words in it: in mount and process namespaces of its own, as process 1 of these.
 
-    Besides the mounts, only `/tmp`, `/run` and `/var` may be written to, or nothing if it is `sealed`; what is written
-    goes with the process. Where the kernel lets nobody mount files of the machine as read only, nobody but root could
-    write to them.
+    Besides the mounts, only `/tmp`, `/run`, `/var` and `/data` may be written to, or nothing if it is `sealed`; what is
+    written goes with the process. Where the kernel lets nobody mount files of the machine as read only, nobody but root
+    could write to them.
     """
 
     root: Path
@@ -66,7 +66,9 @@ class Image:
     def _steps(self) -> Iterator[str]:
         yield f"mkdir -p {self._at('/')} && mount -t tmpfs -o mode=755 image {self._at('/')}"
         yield f"mkdir -p {self._at('/proc')} && mount -t proc proc {self._at('/proc')}"
-        yield f"mkdir -m 1777 {self._at('/tmp')} && mkdir {self._at('/run')} {self._at('/var')}"
+        yield f"mkdir -m 1777 {self._at('/tmp')} && mkdir {self._at('/run')} {self._at('/var')} {self._at('/data')}"
+        if self.identity is not None:
+            yield f"chown {self.identity.user}:{self.identity.group} {self._at('/data')}"
         yield f"ln -s ../run {self._at('/var/run')}"
         for path in _system():
             yield f"cp -d {path} {self._at('/')}" if path.is_symlink() else self._bind(Mount(path, str(path), True))

@@ -23,7 +23,7 @@ _START_ERROR: Final = Exit(128, "StartError")
 _GRACE: Final = 30.0  # seconds from SIGTERM to SIGKILL, unless the pod says otherwise
 _CONFIG_ERROR: Final = "CreateContainerConfigError"
 _NOBODY: Final = 10001
-"""The user of the analyzer's image."""
+"""The user of the analyzer's image, as the Dockerfile has it; so are its first word, its folder, and `serve`."""
 
 
 class Process:
@@ -56,7 +56,7 @@ class Process:
         try:
             with (self._surroundings.folder / f"{name}.log").open("ab") as log:
                 child = await asyncio.create_subprocess_exec(
-                    *self._image(root).command(self._words(), self._spec.get("workingDir", "/")),
+                    *self._image(root).command(self._words(), self._spec.get("workingDir", self._home())),
                     env=self._environment,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
@@ -74,9 +74,12 @@ class Process:
             await _kill(child)
             shutil.rmtree(root, ignore_errors=True)
 
+    def _home(self) -> str:
+        return "/data" if is_analyzer(self._spec["image"]) else "/"
+
     def _words(self) -> list[str]:
-        entry = ["canary"] if is_analyzer(self._spec["image"]) else []
-        words = [*(self._spec.get("command") or entry), *self._spec.get("args", ())]
+        command, args = self._spec.get("command"), self._spec.get("args")
+        words = [*(command or ["canary"]), *(args or ([] if command else ["serve"]))]
         return [expanded(word, self._environment) for word in words]
 
     def _image(self, root: Path) -> Image:

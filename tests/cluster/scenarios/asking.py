@@ -50,6 +50,25 @@ class Asking(ABC):
         assert answer.status_code == httpx.codes.CREATED, answer.text
         return str(answer.json()["id"])
 
+    def seen(self, count: int = 1) -> list[str]:
+        """The ids of all analyses, the oldest first, when there are so many. TimeoutError if that does not come."""
+
+        def all_of_them() -> list[str]:
+            answer = self.ask("GET", "/api/v1/analyses?limit=200")
+            assert answer.is_success, answer.text
+            return [str(each["id"]) for each in reversed(answer.json()["items"])]
+
+        try:
+            until(lambda: len(all_of_them()) >= count, seconds=60, what=f"{count} analyses")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.said}") from None
+        return all_of_them()
+
+    def metric(self, line: str) -> float:
+        """The value of a series, such as `canary_watch_upgrades_total{outcome="first"}`."""
+        told = self.ask("GET", "/metrics").text
+        return next((float(each.rpartition(" ")[2]) for each in told.splitlines() if each.startswith(f"{line} ")), 0.0)
+
     def analysis(self, id_: str) -> Json:
         """As it stands, with its report."""
         answer = self.ask("GET", f"/api/v1/analyses/{id_}")

@@ -10,7 +10,6 @@ from typing import Any, Final, Self
 
 import httpx
 
-from tests.cluster.health import until
 from tests.cluster.kubelet.process import first_of
 from tests.cluster.scenarios.asking import Asking, Ended
 from tests.cluster.scenarios.shop import HERE, RULES, Shop, is_ready
@@ -108,25 +107,11 @@ class Installed(Asking):
         files = (self.namespace.bed.folder / "kubelet").glob(f"{self.namespace.name}_{NAME}-*_canary.log")
         return "".join(file.read_text() for file in sorted(files, key=lambda file: file.stat().st_ctime))
 
-    def analyses(self) -> list[Json]:
-        """Those that it has, the oldest first."""
-        answer = self.ask("GET", "/api/v1/analyses")
-        assert answer.is_success, answer.text
-        return sorted(answer.json()["items"], key=lambda one: str(one["created_at"]))
-
-    def sees(self, number: int, seconds: float = 60) -> str:
-        """Return when it has ordered so many analyses by itself: the id of the last one."""
-        try:
-            until(lambda: len(self.analyses()) >= number, seconds=seconds, what=f"analysis number {number}")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.said}") from None
-        found = self.analyses()
-        assert len(found) == number, found
-        return str(found[-1]["id"])
-
     def judged(self, number: int) -> Ended:
-        """The end of the analysis with this number that it has ordered by itself."""
-        return self.ended(self.sees(number))
+        """The end of the analysis with this number, from 1, which is the last that it has ordered by itself."""
+        found = self.seen(number)
+        assert len(found) == number, self.said
+        return self.ended(found[-1])
 
     def _helm(self, verb: str) -> None:
         file = self.namespace.folder / "analyzer.yaml"
