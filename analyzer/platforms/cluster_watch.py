@@ -22,7 +22,7 @@ LASTS: Final = 300
 SILENCE: Final = 150.0
 """Seconds without a word after which a connection is taken for dead: the API server sends a bookmark each minute."""
 
-_KIND = "as={};g=meta.k8s.io;v=1"
+_KIND = "as={};g=meta.k8s.io;v=v1"
 _LIST = f"application/json;{_KIND.format('PartialObjectMetadataList')}"
 _OBJECT = f"application/json;{_KIND.format('PartialObjectMetadata')}"
 _GONE = 410

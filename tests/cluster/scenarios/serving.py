@@ -32,19 +32,29 @@ _ENDS_WITHIN = 30.0
 class Serving(Asking):
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
-    It may roll back if `acting`, else only observe; `of` begins the names of these roles. `settings` replace those of
-    its file.
+    It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
+    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file.
     """
 
-    def __init__(self, shop: Shop, *, acting: bool = True, of: str = "", **settings: Any) -> None:  # noqa: ANN401 -- YAML
+    def __init__(
+        self,
+        shop: Shop,
+        *,
+        acting: bool = True,
+        of: str = "",
+        watch: Json | None = None,
+        **settings: Any,  # noqa: ANN401 -- YAML
+    ) -> None:
         super().__init__(shop)
         self.folder = shop.namespace.folder
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._starts = 0, 0
         self._config = self.folder / "serve.yaml"
+        if watch is not None:
+            settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
-        granted = ["observe", "enforce"] if acting else ["observe"]
-        kubeconfig = service_account(shop.namespace, *(f"{of}{role}" for role in granted))
+        granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
+        kubeconfig = service_account(shop.namespace, *granted, *(["watch"] if watch is not None else []))
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
