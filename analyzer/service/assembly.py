@@ -96,6 +96,11 @@ class Assembly:
                 telemetry.connection(name, client)
             yield cls(settings, clients, cluster)
 
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that all analyses share."""
+        return self._cluster
+
     @asynccontextmanager
     async def prepared(self, entry: Entry, *, dry_run: bool) -> AsyncIterator[Prepared]:
         """What the analysis of this order needs.
