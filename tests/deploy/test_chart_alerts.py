@@ -125,7 +125,9 @@ def rules_file(folder: Path) -> Path:
 
 @pytest.mark.prometheus
 def test_promtool_takes_the_rules(tmp_path: Path) -> None:
-    assert f"{len(ALERTS)} rules found" in promtool("check", "rules", "--lint=all", "--lint-fatal", str(rules_file(tmp_path)))
+    assert f"{len(ALERTS)} rules found" in promtool(
+        "check", "rules", "--lint=all", "--lint-fatal", str(rules_file(tmp_path))
+    )
 
 
 @pytest.mark.prometheus

@@ -15,6 +15,15 @@
 {{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
 {{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}
 {{- end -}}
+{{- if and .Values.watch.namespaces (not (or .Values.prometheus.url .Values.settings.prometheus .Values.extraEnv .Values.extraEnvFrom)) -}}
+{{- fail "watch.namespaces: there is no Prometheus to read from: set prometheus.url, such as http://prometheus.monitoring.svc:9090" -}}
+{{- end -}}
+{{- range $key := list "watch" "observe" "enforce" -}}
+{{- $namespaces := default list (index $.Values $key).namespaces -}}
+{{- if and (has "*" $namespaces) (gt (len $namespaces) 1) -}}
+{{- fail (printf "%s.namespaces: \"*\" is all of them: take the others out" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.ruleSets .Values.ruleSetsConfigMap -}}
 {{- fail "ruleSets and ruleSetsConfigMap: both give rule sets: keep one of them" -}}
 {{- end -}}

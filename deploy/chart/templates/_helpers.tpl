@@ -64,14 +64,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* The namespaces whose releases are looked at, as a JSON list: those that are watched, and those of observe. */}}
 {{- define "canary-analyzer.observed" -}}
-{{- $all := concat .Values.watch.namespaces .Values.observe.namespaces | uniq | sortAlpha -}}
+{{- $all := concat (default list .Values.watch.namespaces) (default list .Values.observe.namespaces) | uniq | sortAlpha -}}
 {{- ternary (list "*") $all (has "*" $all) | toJson -}}
 {{- end -}}
 
 {{/* The namespaces in which it may act, as a JSON list: those of enforce, or all that are looked at. */}}
 {{- define "canary-analyzer.enforced" -}}
 {{- if .Values.enforce.enabled -}}
-{{- $all := .Values.enforce.namespaces | uniq | sortAlpha -}}
+{{- $all := default list .Values.enforce.namespaces | uniq | sortAlpha -}}
 {{- if not $all -}}{{- $all = include "canary-analyzer.observed" . | fromJsonArray -}}{{- end -}}
 {{- ternary (list "*") $all (has "*" $all) | toJson -}}
 {{- else -}}
