@@ -18,6 +18,7 @@ from tests.cluster.health import until
 from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.asking import Asking
 from tests.cluster.scenarios.checking import Checked, Checking
+from tests.cluster.scenarios.rights import grant_across
 from tests.cluster.scenarios.shop import HERE, RELEASE, RULES, Shop
 
 Json = dict[str, Any]
@@ -155,14 +156,10 @@ class Serving(Asking):
 
 
 def service_account(namespace: Namespace, *granted: str) -> Path:
-    """A kubeconfig with the rights of deploy/serve/rbac.yaml, bound in this namespace alone, as its head says."""
+    """A kubeconfig with the rights of the chart's roles, bound in this namespace alone."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
     kubeconfig = namespace.service_account(name)
-    text = RIGHTS.read_text().replace(_ACCOUNT, name).replace("namespace: canary}", f"namespace: {namespace.name}}}")
-    namespace.apply(text)
-    for role in granted:
-        account = f"--serviceaccount={namespace.name}:{name}"
-        namespace.kubectl("create", "rolebinding", f"{name}-{role}", f"--clusterrole={name}-{role}", account)
+    grant_across(namespace, name, granted)
     return kubeconfig
 
 
