@@ -37,12 +37,13 @@ e2e: ## tests on a real control plane, Helm and Argo Rollouts (E2E="-k name"; th
 	@scripts/setup python prometheus cluster
 	@tests/cluster/enter python -m tests.cluster $(E2E)
 
-lint: ## ruff, mypy, import-linter, shell
+lint: ## ruff, mypy, import-linter, hadolint
 	@scripts/setup python
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+	hadolint Dockerfile
 
 format: ## rewrite the code in the house format
 	@scripts/setup python
@@ -57,9 +58,13 @@ bench-judge: ## the judge's tables with 10,000 runs a cell
 	@scripts/setup python
 	python -m bench judge --runs 10000
 
-lock: ## write constraints.txt anew from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o constraints.txt
+LOCK := --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate -q
+
+lock: ## write constraints.txt, and what of it goes into the image, anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --group dev --all-extras --upgrade $(LOCK) -o constraints.txt
+	uv pip compile pyproject.toml --extra serve --extra traces -c constraints.txt --upgrade $(LOCK) -o deploy/image/requirements.txt
+	echo hatchling | uv pip compile - -c constraints.txt --upgrade $(LOCK) -o deploy/image/build.txt
 
 clean: ## remove what set-up and runs have left
 	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

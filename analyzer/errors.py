@@ -3,6 +3,7 @@
 CanaryError
 ├── UsageError              what the caller gave cannot be used; exit code 2
 │   └── RuleSetError        mistakes in a rule set, each with file, line and key
+├── TooManyAnalyses         as many analyses run in that namespace as may; try again
 ├── RecordError             a recording that cannot be read; exit code 2
 ├── SourceError             a source of readings did not answer as it should
 │   ├── QueryRefused        it answered, and refuses this query for good (4xx, bad PromQL, no rights)
@@ -32,6 +33,10 @@ class CanaryError(Exception):
 
 class UsageError(CanaryError):
     """What the caller gave (flags, files, values) cannot be used."""
+
+
+class TooManyAnalyses(CanaryError):  # noqa: N818 -- named after what is, as the tree above reads
+    """As many analyses run in a namespace as may. Ordering another one later may help."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Ordering analyses, and looking at them."""
 
 import asyncio
-import hashlib
-import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -21,20 +19,14 @@ from analyzer.api.representation import (
     Plain,
 )
 from analyzer.api.writing import EXAMPLE_ORDERS, json
+from analyzer.errors import TooManyAnalyses
 from analyzer.model.base import Model
 from analyzer.model.order import Order, Ordered
 from analyzer.model.report import Verdict
 from analyzer.service.identity import Caller, Role
-from analyzer.service.ordering import resolve, target_of
-from analyzer.store.audit import Deed
+from analyzer.service.placing import Who
 from analyzer.store.entry import Entry, State
 from analyzer.store.finding import Filter
-
-LONGEST_KEY = 255
-"""Signs of a key in the store."""
-OURS = " "
-"""Begins the keys that are made here. No `Idempotency-Key` begins so: under it somebody could order, in time, another
-analysis than that from which a controller is answered."""
 
 router = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 
@@ -92,34 +84,10 @@ async def place(parts: Parts, caller: Caller, order: Order, key: str | None) -> 
         UsageError: the order cannot be done.
     """
     need(caller, Role.START, order.namespace)
-    now = await parts.service.database.time()
-    async with parts.checking:
-        kept = await asyncio.to_thread(resolve, order, parts.service.settings, now)
-    wanted = _entry(kept, caller.name, key, now)
-    await _refuse_too_many(parts, wanted)
-    entry, is_new = await parts.service.analyses.create(wanted)
-    if not is_new:
-        return entry, kept
-    detail = f"{order.target}" + (f" in {order.namespace}" if order.namespace else "")
-    await parts.service.audit.append(Deed(at=now, who=caller.name, what="start", analysis_id=entry.id, detail=detail))
-    parts.service.work.wake()
-    return entry, None
-
-
-def _entry(order: Order, by: str, key: str | None, now: float) -> Entry:
-    target = target_of(order)
-    key = f"{order.namespace}/{key or uuid.uuid4().hex}"
-    if len(key) > LONGEST_KEY:
-        key = f"{order.namespace}/{OURS}sha256/{hashlib.sha256(key.encode()).hexdigest()}"
-    return Entry(
-        id=uuid.uuid4().hex[:12],
-        key=key,
-        namespace=order.namespace,
-        kind=target.kind,
-        name=target.name,
-        ordered=Ordered(order=order, by=by).model_dump_json(),
-        created_at=now,
-    )
+    try:
+        return await parts.placing.place(order, Who(caller.name), key)
+    except TooManyAnalyses as error:
+        raise Refused(429, str(error), {"Retry-After": "30"}) from None
 
 
 def _is_same(entry: Entry, given: Order, kept: Order) -> bool:
@@ -128,15 +96,6 @@ def _is_same(entry: Entry, given: Order, kept: Order) -> bool:
     if given.rule_set is None:
         first, kept = (each.model_copy(update={"rule_set": None}) for each in (first, kept))
     return first == kept
-
-
-async def _refuse_too_many(parts: Parts, wanted: Entry) -> None:
-    """One that was ordered before is none more."""
-    most = parts.service.settings.limits.analyses_per_namespace
-    running, analyses = Filter(namespaces=(wanted.namespace,), state=State.RUNNING), parts.service.analyses
-    if await analyses.count(running) >= most and not await analyses.is_ordered(wanted.key):
-        place = f"in {wanted.namespace}" if wanted.namespace else "without a namespace"
-        raise Refused(429, f"{most} analyses run {place} already: wait until one has ended", {"Retry-After": "30"})
 
 
 @router.get("", response_model=AnalysisPage, summary="List analyses, newest first")

@@ -23,8 +23,10 @@ from analyzer.api.parts import Parts
 from analyzer.api.problem import RETRY_AFTER, Refused, answer, handle, problem
 from analyzer.errors import CanaryError
 from analyzer.service.brakes import Brakes
+from analyzer.service.placing import Placing
 from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
+from analyzer.service.rulesets import RuleSets
 from analyzer.service.running import Service
 from analyzer.service.telemetry import Telemetry
 from analyzer.store.switch import Switch
@@ -67,7 +69,9 @@ def make_app(service: Service, telemetry: Telemetry | None = None) -> FastAPI:
     brakes = Brakes(switch, service.settings, service.database.time)
     reports, hub, polls = Reports(service.analyses), Hub(service.analyses), Polls(service.rollouts)
     latest = Latest(hub, service.analyses)
-    app.state.parts = Parts(service, telemetry, reports, hub, switch, brakes, polls, latest)
+    rule_sets = RuleSets(service.settings, service.database)
+    placing = Placing(service.settings, service.database, service.analyses, service.audit, rule_sets, service.work.wake)
+    app.state.parts = Parts(service, telemetry, reports, hub, switch, brakes, polls, latest, placing)
     for kind in (Refused, CanaryError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
     for room in _ROOMS:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from analyzer.api.analyses import OURS, place
+from analyzer.api.analyses import place
 from analyzer.api.callers import Asking, need
 from analyzer.api.parts import Here, Parts
 from analyzer.api.problem import Refused
@@ -24,6 +24,7 @@ from analyzer.model.order import RULES_NAME, Order
 from analyzer.model.report import Verdict
 from analyzer.platforms.rollout_runs import Purpose
 from analyzer.service.identity import Caller, Role
+from analyzer.service.placing import OURS
 from analyzer.service.polling import IN_ALL, Poll, Waiting
 from analyzer.store.entry import Entry, State
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from starlette.responses import Response
 
-from analyzer.api.analyses import OURS, place
+from analyzer.api.analyses import place
 from analyzer.api.callers import Asking, need
 from analyzer.api.flagger_token import KEY as TOKEN
 from analyzer.api.parts import Here, Parts
@@ -27,6 +27,7 @@ from analyzer.model.report import Verdict
 from analyzer.platforms.flagger_canary import Try
 from analyzer.service.gating import Gate
 from analyzer.service.identity import Caller, Role
+from analyzer.service.placing import OURS
 from analyzer.service.polling import IN_ALL
 from analyzer.store.entry import Entry
 

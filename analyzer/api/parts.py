@@ -1,6 +1,5 @@
 """What every request finds."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from analyzer.errors import NoAnalysis
 from analyzer.service.brakes import Brakes
 from analyzer.service.gating import Gates
 from analyzer.service.identity import Caller, Role
+from analyzer.service.placing import Placing
 from analyzer.service.polling import Polls
 from analyzer.service.reporting import Reports
 from analyzer.service.running import Service
@@ -20,9 +20,6 @@ from analyzer.store.entry import Entry
 from analyzer.store.switch import Switch
 
 AnalysisId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", examples=["3f2a9c0d1e4b"])]
-
-CHECKED_AT_ONCE = 2
-"""Rule sets that are checked at a time: that is work for a processor, and running analyses need it, too."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,8 @@ class Parts:
     brakes: Brakes
     polls: Polls
     latest: Latest
+    placing: Placing
     gates: Gates = field(default_factory=Gates)
-    checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CHECKED_AT_ONCE))
 
     async def entry(self, caller: Caller, id_: str) -> Entry:
         """An analysis that this caller may read.

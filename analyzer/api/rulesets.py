@@ -45,7 +45,7 @@ async def text(name: Annotated[str, Path(max_length=100, pattern=RULES_NAME)], c
 async def validate(body: Draft, caller: Asking, parts: Here) -> Response:
     """Every mistake in it, with its line. It is not kept."""
     need_anywhere(caller, Role.READ)
-    async with parts.checking:
+    async with parts.placing.checking:
         return json(await asyncio.to_thread(_check, body))
 
 

@@ -17,6 +17,7 @@ from analyzer.api.app import close_streams, make_app
 from analyzer.cli.arrival import PromptProtocol
 from analyzer.cli.exits import SIGNALS
 from analyzer.cli.streams import tell
+from analyzer.controller.watching import watch
 from analyzer.errors import CanaryError, UsageError
 from analyzer.platforms.cluster import Cluster, ClusterSettings
 from analyzer.service.accounts import ServiceAccounts
@@ -51,7 +52,7 @@ def serve(settings: Settings) -> int:
         CanaryError: a part cannot be started, or has failed.
     """
     check_tls(settings.listen)
-    supervisor = Apart.forked(settings)
+    supervisor = Apart.forked(settings, watch if settings.watch.is_on else None)
     try:
         return asyncio.run(_serve(settings, supervisor))
     finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer.model.gitops import GitOps
+from analyzer.model.ruleset import OnFail
 from analyzer.model.target import Target
 from analyzer.platforms.helm import RollbackOptions
 from analyzer.sources.endpoint import PATIENCE
@@ -43,6 +44,7 @@ class AnalysisOrder:
     rollback_command: str | None = None
     rollback: RollbackOptions = field(default_factory=RollbackOptions)
     to_revision: int | None = None
+    on_fail: OnFail | None = None  # None: the rule set's
     retry: bool = False
     gitops: GitOps = field(default_factory=GitOps)
     needs_ready_pods: bool = False

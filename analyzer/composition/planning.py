@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from analyzer.composition.order import AnalysisOrder
 from analyzer.composition.platforms import IN_CLUSTER
-from analyzer.composition.rules import acts, load_rules, needs_way_back, with_pods, with_sides
+from analyzer.composition.rules import acts, load_rules, needs_way_back, with_on_fail, with_pods, with_sides
 from analyzer.engine.clock import SystemClock
 from analyzer.engine.guards import preflight
 from analyzer.engine.planning import plan_analysis
@@ -32,7 +32,7 @@ async def planned(
         CanaryError: as `make_plan`; PlatformUnavailable when asking again may help; PlatformForbidden without the
             rights that the way back needs.
     """
-    rule_set = with_sides(rule_set, order)
+    rule_set = with_on_fail(with_sides(rule_set, order), order.on_fail)
     if order.needs_ready_pods:
         rule_set = with_pods(rule_set)
     deployment = await platform.look()

@@ -60,6 +60,13 @@ def with_pods(rule_set: RuleSet) -> RuleSet:
     return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"rules": added})})
 
 
+def with_on_fail(rule_set: RuleSet, on_fail: OnFail | None) -> RuleSet:
+    """The rule set, with what a failed analysis leads to as the order says it; None: as it is written."""
+    if on_fail is None:
+        return rule_set
+    return rule_set.model_copy(update={"spec": rule_set.spec.model_copy(update={"on_fail": on_fail})})
+
+
 def sides_of(canary: str, baseline: str | None, dashes: str = "") -> Sides:
     """The sides by the matchers that a caller gives; `dashes` stand before the names that the caller knows them by.
 

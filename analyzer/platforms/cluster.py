@@ -7,8 +7,8 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,25 +30,26 @@ _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
     """Which cluster. Without a kubeconfig: KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
 
-    `time_limit` is in seconds, for one request.
+    `time_limit` is in seconds, for one request. `connections` is how many may be open at once, 0: any number.
     """
 
     kubeconfig: str | None = None
     context: str | None = None
     time_limit: float = 10.0
+    connections: int = 100
 
     @classmethod
-    def of(cls, kubeconfig: Path | None, context: str | None) -> "ClusterSettings":
+    def of(cls, kubeconfig: Path | None, context: str | None, connections: int = 100) -> "ClusterSettings":
         """As a caller gives them. Without a context it is the one that helm takes: both must mean the same cluster."""
         found = context or os.environ.get("HELM_KUBECONTEXT") or None
-        return cls(kubeconfig=str(kubeconfig) if kubeconfig else None, context=found)
+        return cls(kubeconfig=str(kubeconfig) if kubeconfig else None, context=found, connections=connections)
 
 
 def path(api_version: str, resource: str, namespace: str = "", name: str = "", part: str = "") -> str:
@@ -117,6 +118,37 @@ class Cluster:
                 return found
         raise PlatformError(f"the Kubernetes API server's list of {where} has no end: it has {len(found)} objects")
 
+    async def page(self, where: str, query: Mapping[str, str], accept: str) -> Object:
+        """One page of a list, as the API server gives it.
+
+        Raises:
+            Expired: it goes on from where nobody remembers.
+            PlatformError: as for `get`; NoObject: there is no such kind.
+        """
+        return await self._send("GET", where, query, accept=accept)
+
+    async def stream(
+        self, where: str, query: Mapping[str, str], accept: str, *, silence: float
+    ) -> AsyncGenerator[bytes, None]:
+        """An answer that may never end, as it comes: first nothing, when it has begun. Nothing for `silence` seconds is
+        an error.
+
+        Raises:
+            PlatformError: as for `page`.
+        """
+        call = {"query_params": [*query.items()], "header_params": {"Accept": accept}, "body": None}
+        for may_be_stale in (self._connection is not None, False):
+            async with self._using() as connection, self._answering(connection, "GET", where, call, silence) as answer:
+                if answer.status == 200:  # noqa: PLR2004 -- HTTP's own number
+                    yield b""
+                    async for part in answer.content.iter_any():
+                        yield part
+                    return
+                self._note(answer.status, connection)
+                if answer.status != 401 or not may_be_stale:  # noqa: PLR2004 -- as above
+                    _answer(answer.status, await _body(answer, where), "GET", where)
+                    raise PlatformUnavailable(f"the Kubernetes API server streams nothing of {where}")
+
     async def create(self, where: str, body: Object) -> Object:
         """Create an object.
 
@@ -157,7 +189,9 @@ class Cluster:
 
         async with self._connecting:
             if self._connection is None:
-                self._connection = _Connection(*await connect(self._settings.kubeconfig, self._settings.context))
+                client, namespace = await connect(self._settings.kubeconfig, self._settings.context)
+                client.rest_client.maxsize = self._settings.connections
+                self._connection = _Connection(client, namespace)
             return self._connection
 
     @asynccontextmanager
@@ -187,35 +221,54 @@ class Cluster:
         for may_be_stale in (self._connection is not None, False):
             async with self._using() as connection:
                 call = {"query_params": parameters, "header_params": dict(headers), "body": body}
-                status, data = await self._exchange(connection.client, method, where, call)
-                if status == 401 and self._connection is connection:  # noqa: PLR2004 -- HTTP's own number
-                    self._connection = None  # the next request reads the configuration anew
+                async with self._answering(connection, method, where, call) as response:
+                    status, data = response.status, await _body(response, where)
+                self._note(status, connection)
             if status != 401 or not may_be_stale:  # noqa: PLR2004 -- HTTP's own number
                 break  # else once more: a token may have been renewed
         return _answer(status, data, method, where)
 
-    async def _exchange(self, client: "ApiClient", method: str, where: str, call: dict[str, Any]) -> tuple[int, bytes]:
-        """Status and body of an answer."""
-        import aiohttp  # noqa: PLC0415 -- half a second, which not every command needs
-        from kubernetes.aio.config import ConfigException  # noqa: PLC0415 -- as above
+    def _note(self, status: int, connection: _Connection) -> None:
+        """After a refusal of our credentials, the next request reads the configuration anew."""
+        if status == 401 and self._connection is connection:  # noqa: PLR2004 -- HTTP's own number
+            self._connection = None
 
-        host = client.configuration.host
-        try:
-            request = await client.param_serialize(method, where, auth_settings=["BearerToken"], **call)
-            answer = await client.call_api(*request, _request_timeout=self._settings.time_limit)
+    @asynccontextmanager
+    async def _answering(
+        self, connection: _Connection, method: str, where: str, call: dict[str, Any], silence: float | None = None
+    ) -> AsyncIterator["ClientResponse"]:
+        """An answer, to be read while this is open; `silence` (seconds) bounds no more than each pause in it."""
+        import aiohttp  # noqa: PLC0415 -- half a second, which not every command needs
+
+        limit = aiohttp.ClientTimeout(total=self._settings.time_limit)
+        if silence is not None:
+            limit = aiohttp.ClientTimeout(sock_connect=self._settings.time_limit, sock_read=silence)
+        with _translated(connection.client.configuration.host):
+            request = await connection.client.param_serialize(method, where, auth_settings=["BearerToken"], **call)
+            answer = await connection.client.call_api(*request, _request_timeout=limit)
             async with answer.response as response:
-                return response.status, await _body(response, where)
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise PlatformError(
-                f"the Kubernetes API server at {host} is not trusted: {_said(str(error.certificate_error))}; correct "
-                "the kubeconfig's certificate-authority"
-            ) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PlatformUnavailable(_away(host, error)) from error
-        except (ConfigException, ValueError, TypeError) as error:
-            raise PlatformError(
-                f"the Kubernetes API server at {host} cannot be asked: {_said(str(error))}; correct the kubeconfig"
-            ) from error
+                yield response
+
+
+@contextmanager
+def _translated(host: str) -> Iterator[None]:
+    """What the client raises, as a sentence about this server."""
+    import aiohttp  # noqa: PLC0415 -- half a second, which not every command needs
+    from kubernetes.aio.config import ConfigException  # noqa: PLC0415 -- as above
+
+    try:
+        yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise PlatformError(
+            f"the Kubernetes API server at {host} is not trusted: {_said(str(error.certificate_error))}; correct "
+            "the kubeconfig's certificate-authority"
+        ) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise PlatformUnavailable(_away(host, error)) from error
+    except (ConfigException, ValueError, TypeError) as error:
+        raise PlatformError(
+            f"the Kubernetes API server at {host} cannot be asked: {_said(str(error))}; correct the kubeconfig"
+        ) from error
 
 
 async def _body(response: "ClientResponse", where: str) -> bytes:
@@ -230,6 +283,10 @@ async def _body(response: "ClientResponse", where: str) -> bytes:
 
 class NoObject(PlatformError):  # noqa: N818 -- as in errors.py
     """There is no such object."""
+
+
+class Expired(PlatformUnavailable):
+    """What was asked for goes on from where the API server remembers nothing any more: it is to be listed anew."""
 
 
 def _answer(status: int, data: bytes, method: str, where: str) -> Object:
@@ -258,7 +315,9 @@ def _answer(status: int, data: bytes, method: str, where: str) -> Object:
             raise NoObject(f"the Kubernetes API server knows no {where}: {message}")
         case 409:
             raise PlatformConflict(f"{where} was changed by something else at the same time: {message}")
-        case _ if status in {410, 429} or status >= 500 or status < 300:  # noqa: PLR2004 -- HTTP's own numbers
+        case 410:
+            raise Expired(f"the Kubernetes API server cannot answer now (HTTP {status}): {message}")
+        case _ if status == 429 or status >= 500 or status < 300:  # noqa: PLR2004 -- HTTP's own numbers
             raise PlatformUnavailable(f"the Kubernetes API server cannot answer now (HTTP {status}): {message}")
     raise PlatformError(f"the Kubernetes API server refuses {method} {where} (HTTP {status}): {message}")
 

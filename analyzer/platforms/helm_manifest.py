@@ -22,12 +22,17 @@ def same_pods(one: str, other: str) -> bool:
 
     False also if a manifest cannot be parsed: then nothing is known to be the same.
     """
-    one_documents, other_documents = _documents(one), _documents(other)
+    one_documents, other_documents = set(documents(one)), set(documents(other))
     try:
         # Only documents that differ need parsing: a manifest of a megabyte takes seconds.
         return _templates(one_documents - other_documents) == _templates(other_documents - one_documents)
     except YAMLError:
         return False
+
+
+def documents(manifest: str) -> list[str]:
+    """The text of every document of a manifest that is not empty."""
+    return [document.strip() for document in _SEPARATOR.split(manifest) if document.strip()]
 
 
 def objects(manifest: str) -> Iterator[dict[str, Any]]:
@@ -39,10 +44,6 @@ def objects(manifest: str) -> Iterator[dict[str, Any]]:
     for document in _SEPARATOR.split(manifest):
         if document.strip():
             yield from _objects(document)
-
-
-def _documents(manifest: str) -> set[str]:
-    return {document.strip() for document in _SEPARATOR.split(manifest) if document.strip()}
 
 
 def _templates(documents: set[str]) -> dict[tuple[str, ...], str]:

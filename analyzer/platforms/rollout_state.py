@@ -116,7 +116,7 @@ class State:
     def is_brought_back(self) -> bool:
         """Whether the newest revision is the result of an undo of ours, and not a new upgrade."""
         told = mapping(self.live, "metadata", "annotations").get(BROUGHT_BACK)
-        return told is not None and str(told) == str(_number(self.live))
+        return told is not None and str(told) == str(number_of(self.live))
 
     @property
     def stage(self) -> Stage | None:
@@ -179,7 +179,7 @@ class State:
         found = self.generation(hash_)
         number = found.number if found else 0
         if hash_ == self.current:
-            number = _number(self.live) or number
+            number = number_of(self.live) or number
         status = "stable" if hash_ == self.stable else "canary" if hash_ == self.current else ""
         return Revision(
             number=str(number) if number else hash_,
@@ -199,12 +199,13 @@ def _generation(each: Object) -> Generation:
     labels = mapping(each, "metadata", "labels")
     return Generation(
         hash=str(labels.get(HASH) or ""),
-        number=_number(each),
+        number=number_of(each),
         created_at=seconds(mapping(each, "metadata").get("creationTimestamp")),
         kept=each,
     )
 
 
-def _number(each: Object) -> int:
+def number_of(each: Object) -> int:
+    """The number of the revision, of a Rollout or of a ReplicaSet; 0 where its controller has not written one."""
     told = str(mapping(each, "metadata", "annotations").get(_REVISION) or "")
-    return int(told) if told.isdecimal() else 0
+    return int(told) if told.isdecimal() and told.isascii() and len(told) < 10 else 0  # noqa: PLR2004 -- of a revision

@@ -14,6 +14,7 @@ from typing import Any
 
 from analyzer.platforms.cluster import Object
 from analyzer.platforms.helm_manifest import objects
+from analyzer.platforms.parts import mapping
 
 RESOURCES = {
     ("apps", "Deployment"): "deployments",
@@ -73,7 +74,7 @@ def workloads(manifest: str, namespace: str) -> tuple[Workload, ...]:
         api_version, kind = str(each.get("apiVersion")), str(each.get("kind"))
         template = (each.get("spec") or {}).get("template") if isinstance(each.get("spec"), dict) else None
         if (api_version.rpartition("/")[0], kind) in RESOURCES and isinstance(template, dict):
-            metadata = each.get("metadata") or {}
+            metadata = mapping(each, "metadata")
             where = str(metadata.get("namespace") or namespace)
             found.append(Workload(kind, api_version, where, str(metadata.get("name")), template))
     return tuple(found)

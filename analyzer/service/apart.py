@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from analyzer.errors import CanaryError
 from analyzer.service.channel import Alone, Begin, Channel, Ended, Measure, Measured, Standing, Stop, Wake
 from analyzer.service.settings import Settings
-from analyzer.service.working import SIGNALS, work
+from analyzer.service.working import SIGNALS, Companion, work
 
 SILENT: Final = 15.0
 """Seconds without a word after which it is not ready."""
@@ -40,8 +40,11 @@ class Apart:
         self._metrics: Sequence[Metric] = ()
 
     @classmethod
-    def forked(cls, settings: Settings) -> Self:
-        """Begin it. To be called before there is an event loop or a thread: they would be half there in it."""
+    def forked(cls, settings: Settings, companion: Companion | None = None) -> Self:
+        """Begin it, and `companion` in it.
+
+        To be called before there is an event loop or a thread: they would be half there in it.
+        """
         ours, theirs = socket.socketpair()
         parent = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in it, until it knows that they mean us
@@ -53,7 +56,7 @@ class Apart:
         ours.close()
         code = 1
         try:
-            code = work(settings, theirs, parent)
+            code = work(settings, theirs, parent, companion)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -96,6 +96,11 @@ class Assembly:
                 telemetry.connection(name, client)
             yield cls(settings, clients, cluster)
 
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that all analyses share."""
+        return self._cluster
+
     @asynccontextmanager
     async def prepared(self, entry: Entry, *, dry_run: bool) -> AsyncIterator[Prepared]:
         """What the analysis of this order needs.
@@ -150,6 +155,7 @@ class Assembly:
             kubeconfig=self._settings.kubeconfig,
             context=self._settings.context,
             to_revision=order.to_revision,
+            on_fail=order.on_fail,
             retry=order.retry,
             gitops=GitOps(mode=self._settings.gitops),
             needs_ready_pods=order.pods,

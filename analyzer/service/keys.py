@@ -32,8 +32,9 @@ def exists(model: type[BaseModel], path: Path) -> bool:
 
 
 def every_key(model: type[BaseModel]) -> Iterator[str]:
-    """Every key of the model that holds a value, such as `listen.port` and `prometheus.NAME.url`."""
-    yield from _keys(model, "")
+    """Every key of the model that holds a value, such as `listen.port` and `prometheus.NAME.url`. A part that stands in
+    itself, as routes do, is one key the second time."""
+    yield from _keys(model, "", ())
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -49,15 +50,15 @@ def parsed(key: str) -> Path:
     return tuple(key.split("."))
 
 
-def _keys(annotation: object, key: str) -> Iterator[str]:
+def _keys(annotation: object, key: str, around: tuple[object, ...]) -> Iterator[str]:
     bare = _bare(annotation)
-    if _is_model(bare):
+    if _is_model(bare) and bare not in around:
         for name, field in bare.model_fields.items():
-            yield from _keys(field.annotation, f"{key}.{name}" if key else name)
+            yield from _keys(field.annotation, f"{key}.{name}" if key else name, (*around, bare))
     elif get_origin(bare) is dict and _is_model(_bare(get_args(bare)[1])):
-        yield from _keys(get_args(bare)[1], f"{key}.{NAME}")
+        yield from _keys(get_args(bare)[1], f"{key}.{NAME}", around)
     elif get_origin(bare) is tuple and _is_model(_bare(get_args(bare)[0])):
-        yield from _keys(get_args(bare)[0], f"{key}[]")
+        yield from _keys(get_args(bare)[0], f"{key}[]", around)
     else:
         yield key
 

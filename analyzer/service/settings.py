@@ -21,6 +21,7 @@ from analyzer.service.access import Access
 from analyzer.service.configuration import PREFIX, configured, key_of
 from analyzer.service.identity import EVERYWHERE
 from analyzer.service.values import Bytes, Name, Namespaces, Part, Paths, Seconds, in_lower_case, period, seconds
+from analyzer.service.watch_settings import Watch
 from analyzer.sources.prometheus.access import PrometheusAccess
 from analyzer.sources.prometheus.scope import fill_scope
 from analyzer.store.address import Address
@@ -220,6 +221,7 @@ class Settings(Part):
     lease: Annotated[float, BeforeValidator(seconds), Field(ge=3, le=600)] = 10.0
     keep_for: Annotated[timedelta, BeforeValidator(period), Field(ge=timedelta(hours=1))] = timedelta(days=90)
     keep_most: int = Field(default=100_000, ge=1)
+    watch: Watch = Watch()
     access: Access = Access()
     limits: Limits = Limits()
     log: LogSettings = LogSettings()
@@ -246,6 +248,8 @@ class Settings(Part):
                 f"replicas: {self.replicas} cannot share an SQLite database: give the URL of a PostgreSQL, "
                 "or replicas: 1"
             )
+        if self.watch.is_on:
+            self.watch.check_connections(self.prometheus)
         return self
 
 

@@ -18,6 +18,7 @@ from analyzer.service.observing import Observing
 from analyzer.service.retention import keep_tidy
 from analyzer.service.settings import Settings
 from analyzer.service.telemetry import Telemetry
+from analyzer.service.telling import Tellings
 from analyzer.service.worker import Assembles, Means, Worker
 from analyzer.store.analyses import Analyses
 from analyzer.store.audit import Audit
@@ -104,6 +105,7 @@ class Supervisor:
                 observer=self._observer,
                 complain=self._complain,
                 telemetry=self._telemetry,
+                tellings=Tellings(assembly.cluster, self._settings.watch, self._clock, self._complain),
                 clock=self._clock,
             )
             async with asyncio.TaskGroup() as group:

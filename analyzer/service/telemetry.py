@@ -34,6 +34,7 @@ from analyzer.service.families import OTHER, Family
 from analyzer.service.lateness import Lateness
 from analyzer.service.together import Together
 from analyzer.service.traces import Traces
+from analyzer.service.watch_telemetry import WatchTelemetry
 
 STATES = ("running",)
 LEASE_CHANGES = ("claimed", "renewed", "lost", "released", "taken_over")
@@ -76,6 +77,7 @@ class Telemetry:
         self._of_the_store()
         self._of_requests()
         self._of_the_process()
+        self.watch = WatchTelemetry(self._registry, now)
 
     def _of_analyses(self) -> None:
         self._analyses = Family(

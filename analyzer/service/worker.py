@@ -30,11 +30,13 @@ from analyzer.model.event import (
 from analyzer.model.plan import Plan
 from analyzer.model.report import Report, Verdict
 from analyzer.model.target import Intent
+from analyzer.platforms.cluster import Cluster
 from analyzer.service.assembly import Prepared
 from analyzer.service.brakes import Brakes
 from analyzer.service.lease import Lease
 from analyzer.service.settings import Actions
 from analyzer.service.telemetry import Telemetry
+from analyzer.service.telling import Telling, Tellings
 from analyzer.store.analyses import Analyses
 from analyzer.store.entry import Decision, DecisionKind, Entry, Summary
 from analyzer.store.record import SqlRecord
@@ -55,6 +57,11 @@ _SMALL = (HistoryRead, WindowRead, Regrouped, Staged, Troubled)
 class Assembles(Protocol):
     """Makes what an analysis needs; see `Assembly`."""
 
+    @property
+    def cluster(self) -> Cluster:
+        """Where analyses are told."""
+        ...
+
     def prepared(self, entry: Entry, *, dry_run: bool) -> AbstractAsyncContextManager[Prepared]:
         """What the analysis of this order needs."""
         ...
@@ -63,7 +70,7 @@ class Assembles(Protocol):
 @dataclass(frozen=True)
 class Means:
     """What all workers of a process work with. `complain` is told what goes wrong with which analysis, `observer` makes
-    who is told of each of its events."""
+    who is told of each of its events, `tellings` tells the cluster."""
 
     analyses: Analyses
     assembly: Assembles
@@ -71,6 +78,7 @@ class Means:
     observer: Callable[[str, Sequence[Event]], Observer]
     complain: Callable[[str, str], None]
     telemetry: Telemetry
+    tellings: Tellings
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -135,7 +143,10 @@ class Worker:
         if past and isinstance(past[-1], Ended):
             return
         dry_run = await self._patiently(self._means.brakes.dry_run)
-        async with self._means.assembly.prepared(entry, dry_run=dry_run) as prepared:
+        async with (
+            self._means.assembly.prepared(entry, dry_run=dry_run) as prepared,
+            self._means.tellings.of(entry, self.lease, past) as telling,
+        ):
             plan = planned(past).plan if past else await self._plan(entry, await self._braked(prepared))
             if plan is None:
                 return
@@ -152,6 +163,8 @@ class Worker:
                 self._means.observer(self.lease.id, past),
                 self._answer,
                 self._means.telemetry.judged,
+                telling,
+                self._summarise,
             )
             permission = _Permission(self.lease, self._means.brakes, entry.created_at)
             ports = Ports(
@@ -241,6 +254,8 @@ class Worker:
             summary = Summary(verdict=verdict, reason=cause)
             if past:
                 summary = Summary.of(report(advance(restored(past), ended)))
+            async with self._means.tellings.of(entry, self.lease, past) as telling:
+                await telling.finish(summary)
             await self._patiently(_append, self._means.analyses, self.lease, ended, len(past), summary)
             self._means.telemetry.verdict(summary.verdict)
             self._means.telemetry.ended()
@@ -278,8 +293,8 @@ def _commanded(decision: Decision) -> Commanded:
 
 
 class _Course:
-    """Record and observer of one analysis: tells the store when a decision by hand is recorded, and times the fold,
-    which the engine does between the two."""
+    """Record and observer of one analysis: tells the store when a decision by hand is recorded, and the cluster what
+    was recorded (its end before that), and times the fold, which the engine does between the two."""
 
     def __init__(
         self,
@@ -287,16 +302,23 @@ class _Course:
         observer: Observer,
         answer: Callable[[], Awaitable[None]],
         judged: Callable[[float], None],
+        telling: Telling,
+        summarise: Callable[[Event], Summary | None],
     ) -> None:
         self._record = record
         self._observer = observer
         self._answer = answer
         self._judged = judged
+        self._telling = telling
+        self._summarise = summarise
         self._kept_at = 0.0
 
     async def append(self, event: Event) -> None:
         """Keep one event; see the port."""
+        if isinstance(event, Ended) and (summary := self._summarise(event)) is not None:
+            await self._telling.finish(summary)
         await self._record.append(event)
+        self._telling.hear(event)
         if isinstance(event, Commanded):
             await self._answer()
         self._kept_at = time.perf_counter()

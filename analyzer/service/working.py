@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -14,6 +15,8 @@ from analyzer.errors import CanaryError, UsageError
 from analyzer.service.alone import alone
 from analyzer.service.channel import Alone, Begin, Channel, Ended, Measure, Measured, Standing, Stop, Wake
 from analyzer.service.logs import configure_logs, logger
+from analyzer.service.placing import Placing
+from analyzer.service.rulesets import RuleSets
 from analyzer.service.settings import Settings
 from analyzer.service.supervisor import Supervisor
 from analyzer.service.telemetry import Telemetry
@@ -34,17 +37,21 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def work(settings: Settings, end: socket.socket, parent: int) -> int:
+Companion = Callable[[Settings, Placing, Telemetry], Awaitable[None]]
+"""What runs beside the supervisor until it is cancelled, and orders analyses by itself."""
+
+
+def work(settings: Settings, end: socket.socket, parent: int, companion: Companion | None = None) -> int:
     """Work until the other process says to stop; for a process that was forked for it. Returns its exit code."""
     if sys.platform == "linux":  # elsewhere the channel's end is noticed, when this process gets to it
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return 1
     configure_logs(settings.log.format.value, settings.log.level.value)
-    return asyncio.run(_work(settings, end))
+    return asyncio.run(_work(settings, end, companion))
 
 
-async def _work(settings: Settings, end: socket.socket) -> int:
+async def _work(settings: Settings, end: socket.socket, companion: Companion | None) -> int:
     loop = asyncio.get_running_loop()
     for number in SIGNALS:  # who signals a whole group means the other process, too; ours ends when that one says so
         loop.add_signal_handler(number, lambda: None)
@@ -52,7 +59,7 @@ async def _work(settings: Settings, end: socket.socket) -> int:
     channel = await Channel.over(end)
     error: CanaryError | None = None
     try:
-        await _serve(settings, channel)
+        await _serve(settings, channel, companion)
     except UsageError as mistake:
         error = UsageError(str(mistake))  # others than its base may not survive the way to the other process
     except CanaryError as trouble:
@@ -67,7 +74,7 @@ async def _work(settings: Settings, end: socket.socket) -> int:
     return 0 if error is None else 1
 
 
-async def _serve(settings: Settings, channel: Channel) -> None:
+async def _serve(settings: Settings, channel: Channel, companion: Companion | None) -> None:
     async with AsyncExitStack() as stack:
         url = settings.database.get_secret_value()
         stack.enter_context(alone(url))
@@ -78,18 +85,27 @@ async def _serve(settings: Settings, channel: Channel) -> None:
         traces = traces_of(settings.traces)
         stack.callback(traces.shutdown)
         telemetry, stop = Telemetry(traces=traces), asyncio.Event()
-        supervisor = Supervisor(settings, database, Analyses(database), Audit(database), telemetry)
+        analyses, audit = Analyses(database), Audit(database)
+        supervisor = Supervisor(settings, database, analyses, audit, telemetry)
+        placing = Placing(settings, database, analyses, audit, RuleSets(settings, database), supervisor.wake)
         gc.freeze()  # what is there by now stays: modules, and what they have made
         gc.set_threshold(*COLLECTED)
         talking = [
             asyncio.create_task(_hear(channel, supervisor, telemetry, stop)),
             asyncio.create_task(_tell(channel, supervisor)),
         ]
+        if companion is not None:
+            talking.append(asyncio.create_task(_accompany(companion, settings, placing, telemetry)))
         try:
             await supervisor.run(stop)
         finally:
             for task in talking:
                 task.cancel()
+            await asyncio.wait(talking)
+
+
+async def _accompany(companion: Companion, settings: Settings, placing: Placing, telemetry: Telemetry) -> None:
+    await companion(settings, placing, telemetry)
 
 
 async def _hear(channel: Channel, supervisor: Supervisor, telemetry: Telemetry, stop: asyncio.Event) -> None:

@@ -37,7 +37,7 @@ def programs() -> dict[str, Path]:
     """All that are built. `build` prints their names and paths, and builds none that is there."""
     done = subprocess.run([HERE / "programs" / "build"], check=False, stdout=subprocess.PIPE, text=True)
     found = {name: Path(path) for name, path in (line.split(" ", 1) for line in done.stdout.splitlines())}
-    defined = all(definitions(found, each).exists() for each in ("argo-rollouts", "argocd", "flagger"))
+    defined = all(definitions(found, each).exists() for each in ("argo-rollouts", "argocd", "flagger", "prometheus"))
     if done.returncode != 0 or not defined:
         raise StartError("programs are missing, and there is no network in here to fetch them: scripts/setup cluster")
     return found

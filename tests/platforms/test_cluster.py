@@ -132,7 +132,7 @@ BUSY = "cannot answer now (HTTP"
         (403, "no way", PlatformForbidden, "forbids that: no way; grant it with a Role and a RoleBinding"),
         (403, "", PlatformForbidden, "forbids that: {"),
         (409, "the object has been modified", PlatformConflict, "was changed by something else at the same time"),
-        (410, "the continue token has expired", PlatformUnavailable, f"{BUSY} 410): the continue token has expired"),
+        (410, "the continue token has expired", module.Expired, f"{BUSY} 410): the continue token has expired"),
         (422, "is invalid", PlatformError, "(HTTP 422): is invalid"),
         (429, "too many requests", PlatformUnavailable, f"{BUSY} 429): too many requests"),
         (500, "etcdserver: leader changed", PlatformUnavailable, f"{BUSY} 500): etcdserver: leader changed"),

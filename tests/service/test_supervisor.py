@@ -15,6 +15,7 @@ from analyzer.errors import LeaseLost, StoreUnavailable, UsageError
 from analyzer.model.event import Acted, Commanded, Ended, Event, Intended, WindowRead
 from analyzer.model.report import Verdict
 from analyzer.model.target import Confirm, Intent, Receipt
+from analyzer.platforms.cluster import Cluster
 from analyzer.service.assembly import Prepared
 from analyzer.service.lease import Lease
 from analyzer.service.settings import Settings
@@ -58,6 +59,7 @@ class Shop:
     platforms: dict[str, Platform] = field(default_factory=dict)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
     retries: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
 
     @asynccontextmanager
     async def prepared(self, entry: Entry, *, dry_run: bool) -> AsyncIterator[Prepared]:

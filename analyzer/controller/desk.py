@@ -1,0 +1,149 @@
+"""Everything that was seen and is not settled yet: each revision is looked at, and again where nobody can say yet."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from analyzer.controller.ordering import Ordering, Refused
+from analyzer.controller.sighting import Candidate, Outcome, Place, Settled, Unsettled
+from analyzer.engine.ports import Clock
+from analyzer.errors import CanaryError
+from analyzer.service.logs import logger
+from analyzer.service.watch_telemetry import WatchTelemetry
+
+LOG = logger(__name__)
+
+AT_ONCE: Final = 4
+"""Revisions that are looked at at a time."""
+SOON: Final = 1.0
+"""Seconds until one is looked at again of which nobody can say yet; twice as many each time, up to `LATER`."""
+LATER: Final = 30.0
+MENDED: Final = 10.0
+"""Seconds until one that was refused is looked at again, growing up to `MENDED_LATER`: somebody may have mended it."""
+MENDED_LATER: Final = 60.0
+_TOLD: Final = frozenset({Outcome.UNREADABLE})
+
+
+Look = Callable[[], Awaitable[Candidate | Settled | None]]
+"""A closer look at what was seen; see `HelmLook`."""
+
+
+@dataclass(eq=False)
+class _Case:
+    """One revision on the desk. `told` is the refusal that was told last."""
+
+    place: Place
+    revision: int
+    look: Look
+    candidate: Candidate | None = None
+    told: str = ""
+    tries: int = 0
+    waiting: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Desk:
+    """Takes what was seen. A newer revision replaces one that is not settled. `catch_up` is in seconds."""
+
+    def __init__(self, ordering: Ordering, telemetry: WatchTelemetry, clock: Clock, catch_up: float) -> None:
+        self._ordering = ordering
+        self._telemetry = telemetry
+        self._clock = clock
+        self._catch_up = catch_up
+        self._cases: dict[Place, _Case] = {}
+        self._due: asyncio.Queue[_Case] = asyncio.Queue()
+
+    def put(self, place: Place, revision: int, look: Look) -> None:
+        """It was seen, or has changed."""
+        before = self._cases.get(place)
+        self.drop(place)
+        case = _Case(place, revision, look)
+        if before is not None and before.revision == revision:
+            case.told = before.told
+        self._cases[place] = case
+        self._due.put_nowait(case)
+
+    def drop(self, place: Place) -> None:
+        """It is not there any more."""
+        case = self._cases.pop(place, None)
+        if case is not None and case.waiting is not None:
+            case.waiting.cancel()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work(group))
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            case = await self._due.get()
+            if self._cases.get(case.place) is not case:
+                continue  # replaced, or gone
+            again = await self._consider(case)
+            if self._cases.get(case.place) is not case:
+                continue
+            if again is None:
+                del self._cases[case.place]
+            else:
+                case.tries += 1
+                case.waiting = group.create_task(self._later(case, again))
+
+    async def _later(self, case: _Case, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        case.waiting = None
+        self._due.put_nowait(case)
+
+    async def _consider(self, case: _Case) -> float | None:
+        """Look at it; seconds until it is to be looked at again, None when it is settled."""
+        try:
+            found = await self._found(case)
+        except Refused as refused:
+            return await self._refuse(case, refused)
+        except Unsettled as why:
+            LOG.debug("not settled", target=str(case.place), detail=str(why))
+        except CanaryError as error:  # the API server or the database is away, or too many analyses run
+            LOG.warning("an upgrade waits", target=str(case.place), detail=str(error))
+        except Exception:
+            LOG.exception("an upgrade could not be looked at", target=str(case.place))
+        else:
+            self._settle(case, found)
+            return None
+        return min(SOON * 2.0**case.tries, LATER)
+
+    async def _found(self, case: _Case) -> Settled | None:
+        if case.candidate is None:
+            looked = await case.look()
+            if not isinstance(looked, Candidate):
+                return looked
+            case.candidate = looked
+        return await self._ordering.order(case.candidate)
+
+    def _settle(self, case: _Case, found: Settled | None) -> None:
+        if found is None:
+            return  # its status will change
+        self._telemetry.upgrade(found.outcome.value)
+        place, revision = str(case.place), case.revision
+        say = LOG.warning if found.outcome in _TOLD else LOG.debug
+        say("not analysed" if found.why else "seen", target=place, revision=revision, detail=found.why)
+
+    async def _refuse(self, case: _Case, refused: Refused) -> float | None:
+        """Tell it once, and look again for as long as it would be analysed."""
+        candidate = case.candidate
+        assert candidate is not None, "only a candidate is refused"
+        if case.told != str(refused):
+            LOG.warning("not analysed", target=str(candidate.place), revision=candidate.revision, detail=str(refused))
+            self._telemetry.upgrade(Outcome.REFUSED.value)
+            case.told = str(refused)
+            await self._tell(candidate, refused)
+        if self._clock.now() - candidate.created_at > self._catch_up:
+            return None
+        return min(MENDED * 2.0**case.tries, MENDED_LATER)
+
+    async def _tell(self, candidate: Candidate, refused: Refused) -> None:
+        try:
+            not_told = await self._ordering.tell(candidate, refused)
+        except CanaryError as error:
+            not_told = str(error)
+        if not_told:
+            LOG.warning("not told in the cluster", target=str(candidate.place), detail=not_told)

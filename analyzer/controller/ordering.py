@@ -1,0 +1,138 @@
+"""From the workloads of a revision to what they want, and from that to an order in the store."""
+
+import asyncio
+from typing import Final
+
+from pydantic import ValidationError
+
+from analyzer.concurrency import together
+from analyzer.controller.sighting import Candidate, Outcome, Settled
+from analyzer.errors import PlatformForbidden, UsageError
+from analyzer.model.order import CONTROLLER, Order
+from analyzer.model.wish import Marked, Mode, Watching, Wish, wish_of
+from analyzer.platforms.cluster import Cluster, path
+from analyzer.platforms.parts import mapping
+from analyzer.platforms.telling import tell_refused
+from analyzer.platforms.workloads import Workload
+from analyzer.service.logs import logger
+from analyzer.service.placing import Placing, Who
+
+LOG = logger(__name__)
+
+ASKED_AT_ONCE: Final = 4
+"""Workloads of one release."""
+
+
+class Refused(Exception):  # noqa: N818 -- no error of ours: an answer
+    """An analysis is wanted that cannot be ordered: a sentence, and the workloads of which it is told."""
+
+    def __init__(self, why: str, workloads: tuple[str, ...]) -> None:
+        super().__init__(why)
+        self.workloads = workloads
+
+
+class Ordering:
+    """Orders what workloads want. `watch` is what the settings say of it."""
+
+    def __init__(self, cluster: Cluster, placing: Placing, watch: Watching) -> None:
+        self._cluster = cluster
+        self._placing = placing
+        self._watch = watch
+
+    async def order(self, candidate: Candidate) -> Settled:
+        """What became of it: ORDERED, KNOWN, LEFT_ALONE or OVER.
+
+        Raises:
+            Refused: what they want cannot be ordered.
+            PlatformUnavailable, StoreUnavailable, TooManyAnalyses: not now.
+        """
+        names = tuple(str(_marked(each, {})) for each in candidate.workloads)
+        try:
+            workloads, namespace = await together(self._workloads(candidate), self._namespace(candidate))
+            if not workloads:
+                return Settled(Outcome.OVER, "its workloads are not there any more")
+            names = tuple(map(str, workloads))
+            wish = wish_of(workloads, namespace, self._watch)
+            if wish is None:
+                return Settled(Outcome.LEFT_ALONE, "neither annotation nor route wants an analysis")
+            who = Who(CONTROLLER, why=wish.because, workloads=names)
+            entry, before = await self._placing.place(_order(candidate, wish), who, candidate.key)
+        except (UsageError, PlatformForbidden) as error:
+            raise Refused(str(error), names) from None
+        if before is not None:
+            return Settled(Outcome.KNOWN)
+        LOG.info(
+            "ordered",
+            analysis=entry.id,
+            target=str(candidate.place),
+            revision=candidate.revision,
+            rules=wish.rules,
+            mode=wish.mode.value,
+            because=wish.because,
+        )
+        return Settled(Outcome.ORDERED)
+
+    async def tell(self, candidate: Candidate, refused: Refused) -> str:
+        """Tell it on the workloads; why that could not be, or empty.
+
+        Raises:
+            PlatformUnavailable: not now.
+        """
+        try:
+            await tell_refused(self._cluster, refused.workloads, candidate.key, str(refused))
+        except PlatformForbidden as error:
+            return str(error)
+        return ""
+
+    async def _workloads(self, candidate: Candidate) -> list[Marked]:
+        """As they are now; those that are gone are left out."""
+        turn = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def asked(each: Workload) -> Marked | None:
+            async with turn:
+                where = path(each.api_version, each.resource, each.namespace, each.name)
+                found = await self._cluster.get(where, metadata_only=True)
+            return _marked(each, found) if found else None
+
+        return [each for each in await together(*map(asked, candidate.workloads)) if each]
+
+    async def _namespace(self, candidate: Candidate) -> Marked:
+        """One that may not be read says nothing."""
+        name = candidate.place.namespace
+        try:
+            found = await self._cluster.get(path("v1", "namespaces", name=name), metadata_only=True)
+        except PlatformForbidden:
+            found = None
+        return Marked("Namespace", "", name, _texts(found or {}, "labels"), _texts(found or {}, "annotations"))
+
+
+def _marked(each: Workload, found: dict[str, object]) -> Marked:
+    return Marked(each.kind, each.namespace, each.name, _texts(found, "labels"), _texts(found, "annotations"))
+
+
+def _texts(found: dict[str, object], part: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in mapping(found, "metadata", part).items()}
+
+
+def _order(candidate: Candidate, wish: Wish) -> Order:
+    """The order of a wish.
+
+    Raises:
+        UsageError: a value in it cannot be.
+    """
+    place = candidate.place
+    try:
+        return Order(
+            target=f"{place.kind.value}/{place.name}",
+            namespace=place.namespace,
+            rules=wish.rules,
+            parameters=wish.parameters,
+            prometheus=wish.prometheus,
+            on_fail=wish.on_fail,
+            pods=True,
+            dry_run=wish.mode != Mode.ENFORCE,
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key = ".".join(map(str, wrong["loc"]))
+        raise UsageError(f"{key}: {wrong['msg']} ({wish.because})") from None

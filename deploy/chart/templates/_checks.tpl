@@ -1,0 +1,51 @@
+{{/* What no schema can say: each mistake is one sentence, and nothing is installed. */}}
+{{- define "canary-analyzer.check" -}}
+{{- $postgresql := .Values.database.postgresql.existingSecret -}}
+{{- if and (gt (int .Values.replicas) 1) (not $postgresql) -}}
+{{- fail (printf "replicas: %d cannot share an SQLite database: name a Secret with the URL of a PostgreSQL in database.postgresql.existingSecret, or write replicas: 1" (int .Values.replicas)) -}}
+{{- end -}}
+{{- range $key, $instead := dict "database" "database.postgresql.existingSecret, or database.sqlite" "replicas" "replicas" "watch" "watch" -}}
+{{- if hasKey $.Values.settings $key -}}
+{{- fail (printf "settings.%s: the chart fills it: write %s" $key $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- if dig "listen" "port" nil .Values.settings -}}
+{{- fail "settings.listen.port: the chart fills it: write service.port, which is what others see" -}}
+{{- end -}}
+{{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
+{{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}
+{{- end -}}
+{{- if and .Values.watch.namespaces (not (or .Values.prometheus.url .Values.settings.prometheus .Values.extraEnv .Values.extraEnvFrom)) -}}
+{{- fail "watch.namespaces: there is no Prometheus to read from: set prometheus.url, such as http://prometheus.monitoring.svc:9090" -}}
+{{- end -}}
+{{- range $key := list "watch" "observe" "enforce" -}}
+{{- $namespaces := default list (index $.Values $key).namespaces -}}
+{{- if and (has "*" $namespaces) (gt (len $namespaces) 1) -}}
+{{- fail (printf "%s.namespaces: \"*\" is all of them: take the others out" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.ruleSets .Values.ruleSetsConfigMap -}}
+{{- fail "ruleSets and ruleSetsConfigMap: both give rule sets: keep one of them" -}}
+{{- end -}}
+{{- if and .Values.tokens.existingSecret (dig "access" "tokens_file" "" .Values.settings) -}}
+{{- fail "tokens.existingSecret and settings.access.tokens_file: both name the file of tokens: keep one of them" -}}
+{{- end -}}
+{{- $enforced := include "canary-analyzer.enforced" . | fromJsonArray -}}
+{{- if and .Values.enforce.enabled (not $enforced) -}}
+{{- fail "enforce.enabled: in no namespace: name them in enforce.namespaces, or in watch.namespaces" -}}
+{{- end -}}
+{{- if and (has "*" $enforced) (not .Values.enforce.grantAllSecrets) -}}
+{{- fail "enforce: in all namespaces the analyzer could read, change and delete every Secret of the cluster, and so become its admin: name namespaces in enforce.namespaces, or consent with enforce.grantAllSecrets=true" -}}
+{{- end -}}
+{{- if and (not .Values.enforce.enabled) (eq .Values.watch.mode "enforce") -}}
+{{- fail "watch.mode: enforce: the analyzer has no right to act: set enforce.enabled=true, or watch.mode=observe" -}}
+{{- end -}}
+{{- if and .Values.rbac.create (not .Values.rbac.clusterRoles) -}}
+{{- if has "*" (concat $enforced (include "canary-analyzer.observed" . | fromJsonArray)) -}}
+{{- fail "rbac.clusterRoles: false: rights in all namespaces need ClusterRoles: name the namespaces instead of \"*\", or set rbac.clusterRoles=true" -}}
+{{- end -}}
+{{- if dig "access" "service_accounts" "enabled" false .Values.settings -}}
+{{- fail "rbac.clusterRoles: false: settings.access.service_accounts asks the API server whose a token is, which takes a ClusterRole: switch one of them" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
