@@ -50,7 +50,7 @@ done
 
 # First of all words: whoever has written -nNAME in one, which Helm does not take out, is heard last.
 if [ -n "${HELM_NAMESPACE:-}" ] && [ -z "$attaches" ]; then
-  set -- --namespace "$HELM_NAMESPACE" "$@"
+  set -- "--namespace=$HELM_NAMESPACE" "$@"
 fi
 # What runs on a server goes on there; a second signal would only keep canary from telling how it ended.
 if [ -z "$on_server" ]; then

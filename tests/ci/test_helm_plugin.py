@@ -43,10 +43,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "handed_on"),
     [
-        ("check helm/web --rules http", "check --namespace shop helm/web --rules http"),
-        ("upgrade web ./chart", "upgrade --namespace shop web ./chart"),
-        ("history web", "history --namespace shop web"),
-        ("rbac web", "rbac --namespace shop web"),
+        ("check helm/web --rules http", "check --namespace=shop helm/web --rules http"),
+        ("upgrade web ./chart", "upgrade --namespace=shop web ./chart"),
+        ("history web", "history --namespace=shop web"),
+        ("rbac web", "rbac --namespace=shop web"),
         ("check --server https://c --attach 3f2a", "check --server https://c --attach 3f2a"),
         ("check --attach=3f2a --server=https://c", "check --attach=3f2a --server=https://c"),
         ("version", "version"),
@@ -65,7 +65,7 @@ def test_words_are_handed_on_as_they_are(folder: Path) -> None:
     install(folder, '#!/bin/sh\nfor word; do echo "[$word]"; done\n')
     words = ["; touch hurt", "$(touch hurt)", "*", "a b", "", "-x"]
     done = run(folder, "check", *words)
-    assert done.stdout.splitlines() == ["[check]", "[--namespace]", "[shop]", *(f"[{word}]" for word in words)]
+    assert done.stdout.splitlines() == ["[check]", "[--namespace=shop]", *(f"[{word}]" for word in words)]
 
 
 @pytest.mark.parametrize("code", [0, 2, 3, 4, 10, 11, 130, 143])

@@ -37,23 +37,29 @@ def program(tmp_path: Path) -> Path:
     return folder
 
 
-def values(shop: Shop, program: Path, **more: Any) -> str:  # noqa: ANN401 -- YAML
-    """The file with the hook's values, for the simulated node: its containers have the machine's programs."""
+MOUNTED = "/rules/rules.yaml"
+OF_RULES = {
+    "volumes": [{"name": "rules", "configMap": {"name": "rules"}}],
+    "volumeMounts": [{"name": "rules", "mountPath": "/rules"}],
+}
+
+
+def mount_rules(namespace: Namespace, rules: Path) -> None:
+    """The ConfigMap that OF_RULES names."""
+    namespace.kubectl("create", "configmap", "rules", f"--from-file=rules.yaml={rules}")
+
+
+def values(shop: Shop) -> str:
+    """The file with the hook's values."""
     canary = {
-        "image": "registry.example/canary-analyzer:0.1.0",
-        "flags": [f"--rules={RULES}", f"--prometheus={shop.prometheus.url}"],
+        "image": f"registry.example/canary-analyzer:helm{shop.helm}",
+        "flags": [f"--rules={MOUNTED}", f"--prometheus={shop.prometheus.url}"],
         "withoutVerdict": "keep",
-        "env": [{"name": "PATH", "value": path_with(shop, program)}],
-        **more,
+        **OF_RULES,
     }
     file = shop.namespace.folder / "canary-values.yaml"
     file.write_text(json.dumps({"canary": canary}))
     return str(file)
-
-
-def path_with(shop: Shop, program: Path) -> str:
-    """PATH, with this program and the Helm of the shop's people first."""
-    return os.pathsep.join([str(program), str(shop.namespace.bed.tools(shop.helm)), os.environ["PATH"]])
 
 
 @pytest.fixture
@@ -65,9 +71,9 @@ def chart(tmp_path: Path) -> Path:
     return folder
 
 
-def upgrade(shop: Shop, chart: Path, file: str, tag: str) -> str:
+def upgrade(shop: Shop, chart: Path, tag: str) -> str:
     shop.note_pods()
-    words = ("upgrade", RELEASE, chart, "--set", f"image.tag={tag}", f"--values={file}", "--timeout=150s")
+    words = ("upgrade", RELEASE, chart, "--set", f"image.tag={tag}", f"--values={values(shop)}", "--timeout=150s")
     return shop.namespace.helm(shop.helm, *words, ATOMIC[shop.helm])
 
 
@@ -77,12 +83,13 @@ def said(shop: Shop) -> str:
     return "".join(file.read_text() for file in sorted(folder.glob(f"{shop.namespace.name}_{RELEASE}-canary-*.log")))
 
 
-def test_a_hook_keeps_a_good_upgrade_and_has_helm_take_a_bad_one_back(shop: Shop, chart: Path, program: Path) -> None:
-    upgrade(shop, chart, values(shop, program), "good-b")
+def test_a_hook_keeps_a_good_upgrade_and_has_helm_take_a_bad_one_back(shop: Shop, chart: Path) -> None:
+    mount_rules(shop.namespace, RULES)
+    upgrade(shop, chart, "good-b")
     assert shop.history()[-1] == (2, "deployed")
     assert "hook: passed" in said(shop), said(shop)
     with pytest.raises(CommandError, match=r"has been rolled back.*post-upgrade hooks failed"):
-        upgrade(shop, chart, values(shop, program), BAD)
+        upgrade(shop, chart, BAD)
     assert shop.history()[-2:] == [(3, "failed"), (4, "deployed")]
     shop.serves("good-b", "good-b")
 
@@ -99,16 +106,17 @@ def test_a_hook_that_is_told_too_little_is_refused_before_anything_changes(
 class PostSync:
     """Commits of a shop with the hook of Argo CD beside it."""
 
-    def __init__(self, shop: Delivered, program: Path) -> None:
+    def __init__(self, shop: Delivered) -> None:
         self._shop = shop
+        mount_rules(shop.shop.namespace, shop.shop.rules({"baseline": "5m"}, rules=_without_pods()))
         job = YAML(typ="safe").load(POST_SYNC.read_text())
-        (container,) = job["spec"]["template"]["spec"]["containers"]
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
         (target, *_) = container["args"]
-        where = f"--prometheus={shop.shop.prometheus.url}"
-        rules = shop.shop.rules({"baseline": "5m"}, rules=_without_pods())
         scope = f'--canary=namespace="{shop.shop.namespace.name}"'
-        container["args"] = [target, f"--rules={rules}", where, scope]
-        container["env"].append({"name": "PATH", "value": path_with(shop.shop, program)})
+        container["args"] = [target, f"--rules={MOUNTED}", f"--prometheus={shop.shop.prometheus.url}", scope]
+        container["volumeMounts"] += OF_RULES["volumeMounts"]
+        pod["volumes"] += OF_RULES["volumes"]
         self._hook = json.dumps(job)
 
     def commit(self, tag: str) -> str:
@@ -136,14 +144,14 @@ def _without_pods() -> list[dict[str, Any]]:
 
 
 def test_a_sync_whose_hook_judges_the_revision_bad_has_failed_and_serves_until_it_is_reverted(
-    opened: Opening, namespace: Namespace, repository: GitRepository, program: Path
+    opened: Opening, namespace: Namespace, repository: GitRepository
 ) -> None:
     namespace.bed.start("argocd")
     with delivered(opened, repository) as shop:
         policy = YAML(typ="safe").load((POST_SYNC.parent / "application.yaml").read_text())["spec"]["syncPolicy"]
         patch = json.dumps({"spec": {"syncPolicy": policy}})
         namespace.kubectl("patch", "applications.argoproj.io", RELEASE, "--type=merge", f"--patch={patch}")
-        syncs = PostSync(shop, program)
+        syncs = PostSync(shop)
         assert syncs.commit("good-b") == "Succeeded"
         assert syncs.commit(BAD) == "Failed"
         shop.shop.serves(BAD, BAD)
