@@ -119,10 +119,10 @@ class PostSync:
         pod["volumes"] += OF_RULES["volumes"]
         self._hook = json.dumps(job)
 
-    def commit(self, tag: str) -> str:
-        """Push this tag, and wait until its sync has ended; how it has."""
+    def commit(self, tag: str, *, judged: bool = True) -> str:
+        """Push this tag, with the hook or without it, and wait until its sync has ended; how it has."""
         self._shop.shop.note_pods()
-        files = {FILE: rendered(self._shop.shop.namespace, 4, tag), "shop/canary.yaml": self._hook}
+        files = {FILE: rendered(self._shop.shop.namespace, 4, tag), "shop/canary.yaml": self._hook if judged else None}
         sha = self._shop.repository.commit(files, f"shop {tag}")
 
         def told() -> dict[str, Any]:
@@ -156,8 +156,10 @@ def test_a_sync_whose_hook_judges_the_revision_bad_has_failed_and_serves_until_i
         assert syncs.commit(BAD) == "Failed"
         shop.shop.serves(BAD, BAD)
         assert shop.live()["status"]["sync"]["status"] == "Synced"
-        assert syncs.commit("good-c") == "Succeeded"
-        shop.shop.serves("good-c", "good-c")
+        assert syncs.commit("good-b", judged=False) == "Succeeded", (
+            "a revert is brought out after a sync that has failed"
+        )
+        shop.shop.serves("good-b", "good-b")
 
 
 def test_helm_canary_is_canary_with_its_exit_codes(namespace: Namespace, helm: int, program: Path) -> None:
