@@ -125,16 +125,16 @@ class PostSync:
         files = {FILE: rendered(self._shop.shop.namespace, 4, tag), "shop/canary.yaml": self._hook if judged else None}
         sha = self._shop.repository.commit(files, f"shop {tag}")
 
-        def told() -> dict[str, Any]:
-            found: dict[str, Any] = self._shop.live().get("status", {}).get("operationState", {})
-            return found
+        ends: list[str] = []  # Argo CD may begin another sync of it at once, which heals what has changed meanwhile
 
         def has_ended() -> bool:
-            now = told()
-            return now.get("syncResult", {}).get("revision") == sha and now["phase"] not in {"Running", "Terminating"}
+            now = self._shop.live().get("status", {}).get("operationState", {})
+            if now.get("syncResult", {}).get("revision") == sha and now["phase"] not in {"Running", "Terminating"}:
+                ends.append(now["phase"])
+            return bool(ends)
 
         self._shop.shop.namespace.until(has_ended, f"the end of the sync to {sha}", seconds=240)
-        return str(told()["phase"])
+        return ends[0]
 
 
 def _without_pods() -> list[dict[str, Any]]:
