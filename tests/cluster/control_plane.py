@@ -41,7 +41,6 @@ _IDLE_CONTROLLERS = (
     "persistentvolume-binder-controller",
     "persistentvolume-expander-controller",
     "persistentvolume-protection-controller",
-    "persistentvolumeclaim-protection-controller",
     "podcertificaterequest-cleaner-controller",
     "podgroup-protection-controller",
     "resourceclaim-controller",
@@ -173,6 +172,7 @@ class ControlPlane:
             f"--kubeconfig={self.folder / 'kubelet.kubeconfig'}",
             f"--node={NODE}",
             f"--folder={data}",
+            *(f"--program={name}={self.programs[name]}" for name in ("helm3", "helm4", "kubectl")),
         ]
         return Program("kubelet", command, self._node_is_ready, before=lambda: self._make("kubelet"))
 

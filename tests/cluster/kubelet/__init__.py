@@ -25,6 +25,14 @@ this list (`1.0`, `v2`, the `b` of `good-b`) changes nothing and tells equal beh
 They combine: `errors-2-slow-3`, `slow-start-20-errors-5`. A number out of its range makes an InvalidImageName.
 
 Containers of pods with restartPolicy Never or OnFailure are tasks that end after a second, with 0 unless `crashing` or
-`oom`. A container that has a port serves on the one named `http`, else on its first. A container with a `command` is a
-real process of this machine, unless its image is in the registry `simulated.example`.
+`oom`. A container that has a port serves on the one named `http`, else on its first.
+
+**A container with a `command`, and one of the image `canary-analyzer`, is a real process of this machine**, unless its
+image is in the registry `simulated.example`: programs of this machine, this checkout read only, `canary`, `kubectl` and
+`helm` (Helm 3 if a word of the tag is `helm3`, else Helm 4), in mount and process namespaces of its own. It has the
+variables, the user, the probes (HTTP and TCP), the grace and the read-only root that its pod says, the rights of its
+ServiceAccount, and volumes: configMap, secret, downwardAPI, projected, emptyDir, and persistentVolumeClaim, which is
+bound by the first pod that uses it. It shares the network of the node: the analyzer listens at its pod's address, which
+it finds in `CANARY_LISTEN__HOST`; others should listen at their `status.podIP`. Limits of resources are not held, and
+neither `exec` and gRPC probes nor lifecycle hooks are run.
 """

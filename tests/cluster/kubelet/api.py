@@ -55,13 +55,6 @@ class Access:
         return cls(cluster["server"].rstrip("/"), user["token"], _trust(cluster, kubeconfig.parent))
 
 
-def authority_of(kubeconfig: Path) -> str:
-    """The certificate authority of a kubeconfig's current cluster as PEM; empty if it has none."""
-    content = YAML(typ="safe").load(kubeconfig.read_text())
-    context = _named(content["contexts"], content["current-context"])["context"]
-    return _authority(_named(content["clusters"], context["cluster"])["cluster"], kubeconfig.parent)
-
-
 def _named(members: list[Json], name: str) -> Json:
     return next(member for member in members if member["name"] == name)
 

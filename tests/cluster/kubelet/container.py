@@ -2,13 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tests.cluster.kubelet.files import Unready
 from tests.cluster.kubelet.plan import Exit, Plan
+from tests.cluster.kubelet.probe import Probes
 from tests.cluster.kubelet.service import Payload
 
 Json = dict[str, Any]
@@ -16,6 +18,7 @@ Json = dict[str, Any]
 _CREATING: Final = 0.1  # seconds
 _PULLING: Final = 0.5  # seconds until a pull has failed
 _AGAIN: Final = 0.3  # seconds from the first end to the first restart, which is not held back
+_MISSING: Final = 0.5  # seconds between looks for what a life needs and is not there
 _HEALED: Final = 600.0  # seconds; who ran as long starts with the shortest back-off again
 _LONGEST: Final = 300.0  # seconds of back-off
 
@@ -50,7 +53,8 @@ class Container:
     """Runs a payload, again and again as the restartPolicy wants, and knows its status.
 
     `reason` is why it waits before its first life. `changed` is called after each change. `back_off` is the first real
-    one in seconds, each further one is twice as long.
+    one in seconds, each further one is twice as long. `prepare` comes before each life, again and again while it raises
+    Unready. Without `probes`, whether it is ready follows from its plan.
     """
 
     def __init__(
@@ -63,12 +67,15 @@ class Container:
         reason: str = "ContainerCreating",
         changed: Callable[[], None] = lambda: None,
         back_off: float = 10.0,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        probes: Probes | None = None,
     ) -> None:
+        self._prepare, self._probes = prepare, probes
         self._spec, self._plan, self._payload, self._policy = spec, plan, payload, policy
         self._changed, self._first_back_off = changed, back_off
         self._state: Json = {"waiting": {"reason": reason}}
         self._last: Json = {}
-        self._ready = False
+        self._ready = self._started = False
         self.restarts = 0
         self._born = ""
         self.stop = asyncio.Event()
@@ -101,7 +108,7 @@ class Container:
             "state": self._state,
             "lastState": self._last,
             "ready": self._ready,
-            "started": self.running,
+            "started": self._started and self.running,
             "restartCount": self.restarts,
         }
 
@@ -114,6 +121,8 @@ class Container:
             return
         back_off = 0.0
         while True:
+            if await self._lacks():
+                return
             lived = await self._live()
             if self.stop.is_set() or self._policy == "Never" or (self._policy == "OnFailure" and not self.exit.code):
                 return
@@ -129,25 +138,53 @@ class Container:
         begin, started = loop.time(), now()
         self._born = f"{started}/{begin}"
         self._set({"running": {"startedAt": started}})
-        probing = asyncio.create_task(self._become_ready())
+        over = asyncio.Event()  # of this life: its probes may end it, and another comes after it
+        beside = [asyncio.create_task(self._become_ready(over)), asyncio.create_task(self._hand_on(over))]
         try:
-            self.exit = await self._payload(self.stop)
+            self.exit = await self._payload(over)
         finally:
-            probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
-        self._ready = False
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+        self._ready = self._started = False
         end = {"exitCode": self.exit.code, "reason": self.exit.reason, "containerID": self._id()}
         self._set({"terminated": end | {"startedAt": started, "finishedAt": now()}})
         return loop.time() - begin
 
-    async def _become_ready(self) -> None:
+    async def _lacks(self) -> bool:
+        """Wait for what its next life needs; whether it was told to stop meanwhile."""
+        while self._prepare is not None:
+            try:
+                await self._prepare()
+                break
+            except Unready as unready:
+                waiting = {"waiting": {"reason": unready.reason, "message": str(unready)}}
+                if self._state != waiting:
+                    self._set(waiting)
+            if await self._pause(_MISSING):
+                break
+        return self.stop.is_set()
+
+    async def _hand_on(self, over: asyncio.Event) -> None:
+        await self.stop.wait()
+        over.set()
+
+    async def _become_ready(self, over: asyncio.Event) -> None:
+        if self._probes is not None:
+            await self._probes.watch(self._turn, over.set)
+            return
+        self._started = True
         if self._plan.never_ready:
             return
         probe = Readiness.of(self._spec)
         await asyncio.sleep(probe.first_success(self._plan.starts_after) if probe else 0)
-        self._ready = True
-        self._changed()
+        self._turn(True)
+
+    def _turn(self, ready: bool) -> None:
+        changed = ready != self._ready or not self._started
+        self._ready, self._started = ready, True
+        if changed:
+            self._changed()
 
     async def _hold_back(self, seconds: float) -> bool:
         self._last = self._state

@@ -9,6 +9,7 @@ from typing import Final
 from analyzer.demo.behaviour import GOOD, MEBIBYTE, Behaviour
 
 SIMULATED: Final = "simulated.example/"
+ANALYZER: Final = "canary-analyzer"
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 
 
@@ -73,6 +74,16 @@ def tag_of(image: str) -> str:
 def is_simulated(image: str) -> bool:
     """Whether its containers are simulated even with a command of their own."""
     return image.startswith(SIMULATED)
+
+
+def is_analyzer(image: str) -> bool:
+    """Whether it is the analyzer's own, in whatever registry."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0] == ANALYZER
+
+
+def helm_of(image: str) -> str:
+    """Which Helm a real process finds: Helm 3 if a word of the tag is `helm3`, else Helm 4."""
+    return "helm3" if "helm3" in tag_of(image).split("-") else "helm4"
 
 
 def _apply_next(plan: Plan, words: list[str]) -> tuple[Plan, list[str]]:

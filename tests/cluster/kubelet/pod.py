@@ -7,11 +7,13 @@ from typing import Any, Final
 from tests.cluster.kubelet.addresses import HOST
 from tests.cluster.kubelet.api import STRATEGIC, Api, Refused
 from tests.cluster.kubelet.container import Container, now
-from tests.cluster.kubelet.plan import Plan, is_simulated, plan_of
+from tests.cluster.kubelet.plan import Plan, is_analyzer, is_simulated, plan_of
+from tests.cluster.kubelet.probe import Probes
 from tests.cluster.kubelet.process import Process
 from tests.cluster.kubelet.service import Payload, Service, idle, work
 from tests.cluster.kubelet.status import PodStatus, final_phase
 from tests.cluster.kubelet.surroundings import Surroundings
+from tests.cluster.kubelet.volumes import Volumes
 
 Json = dict[str, Any]
 
@@ -33,26 +35,34 @@ class Pod:
         self._status = PodStatus(spec, (address, str(HOST)), manifest["status"].get("startTime") or now())
         self._changed, self._ending = asyncio.Event(), asyncio.Event()
         self._grace = 0.0
+        folder = surroundings.folder / f"{meta['uid']}.volumes"
+        self._volumes = Volumes(manifest, address, api, folder, surroundings.folder / "claims")
+        self._processes: list[Process] = []
         self._initial = [self._container(one, initial=True) for one in spec.get("initContainers", ())]
         self._containers = [self._container(one) for one in spec["containers"]]
 
     def end(self, grace: float) -> None:
-        """Serve for so many seconds, at most one, and go. May be called again."""
+        """Serve for so many seconds, at most one, and go; real processes are told at once. May be called again."""
         self._grace = min(grace, _GRACE)
+        for process in self._processes:
+            process.grace = grace
         self._ending.set()
 
     async def run(self) -> None:
         """From its first container to its end, or until cancelled when the pod has been removed by force."""
         reporting = asyncio.create_task(self._report_changes())
         ending = asyncio.create_task(self._stop_when_told())
+        refreshing = asyncio.create_task(self._volumes.refresh())
         try:
             await self._run_containers()
             await self._report()
             await ending
         finally:
-            for task in (reporting, ending):
+            beside = (reporting, ending, refreshing)
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(reporting, ending, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
+            self._volumes.remove()
         await self._leave()
 
     async def _run_containers(self) -> None:
@@ -67,7 +77,8 @@ class Pod:
 
     async def _stop_when_told(self) -> None:
         await self._ending.wait()
-        await asyncio.sleep(self._grace)
+        if not self._processes:
+            await asyncio.sleep(self._grace)
         for container in (*self._initial, *self._containers):
             container.stop.set()
 
@@ -102,7 +113,8 @@ class Pod:
     def _container(self, spec: Json, *, initial: bool = False) -> Container:
         plan = plan_of(spec["image"])
         policy = "OnFailure" if initial and self._policy == "Always" else self._policy
-        payload = self._payload(spec, plan, is_task=policy != "Always")
+        process = self._process(spec)
+        payload = process or self._payload(spec, plan, is_task=policy != "Always")
         container = Container(
             spec,
             plan,
@@ -111,16 +123,24 @@ class Pod:
             reason="PodInitializing" if self.manifest["spec"].get("initContainers") else "ContainerCreating",
             changed=self._changed.set,
             back_off=self._surroundings.back_off,
+            prepare=process.prepare if process else None,
+            probes=Probes(spec, self.address) if process else None,
         )
         for before in self.manifest["status"].get("containerStatuses", ()):
             if before["name"] == spec["name"]:
                 container.restarts = before["restartCount"] + ("running" in before["state"])
         return container
 
+    def _process(self, spec: Json) -> Process | None:
+        """What it runs, if it is a real process."""
+        if is_simulated(spec["image"]) or not (spec.get("command") or is_analyzer(spec["image"])):
+            return None
+        process = Process(spec, self.manifest, self.address, self._api, self._surroundings, self._volumes)
+        self._processes.append(process)
+        return process
+
     def _payload(self, spec: Json, plan: Plan, *, is_task: bool) -> Payload:
         port = serving_port(spec)
-        if spec.get("command") and not is_simulated(spec["image"]):
-            return Process(spec, self.manifest, self.address, self._api, self._surroundings)
         if is_task:
             return lambda stop: work(plan, stop)
         if port is None:

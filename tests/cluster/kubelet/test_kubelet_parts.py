@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.kubelet.addresses import PODS, Addresses
+from tests.cluster.kubelet.fields import expanded, field_of
 from tests.cluster.kubelet.pod import serving_port
-from tests.cluster.kubelet.process import expanded, field_of
 from tests.cluster.load import Endpoints
 
 BED = IPv4Network("10.244.255.0/24")

@@ -137,36 +137,6 @@ def test_migrations_run_before_an_upgrade_and_may_fail(namespace: Namespace) -> 
         release(namespace, "migration.enabled=true", "migration.tag=crashing")
 
 
-def test_a_command_is_a_real_process_with_an_account(namespace: Namespace) -> None:
-    files = "/var/run/secrets/kubernetes.io/serviceaccount"
-    script = f"""
-    test "$(cat {files}/namespace)" = "$NAMESPACE" || exit 1
-    grep -q BEGIN {files}/ca.crt || exit 2
-    kubectl --server=https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT --certificate-authority={files}/ca.crt \
-      --token=$(cat {files}/token) auth whoami -o jsonpath='{{.status.userInfo.username}}' \
-      | grep -q "system:serviceaccount:$NAMESPACE:default" || exit 3
-    """
-    reference = {"fieldRef": {"fieldPath": "metadata.namespace"}}
-    kubectl = str(namespace.bed.programs["kubectl"])
-    spec = {
-        "restartPolicy": "Never",
-        "containers": [
-            {
-                "name": "sh",
-                "image": "registry.example/sh:1",
-                "command": ["bash", "-c"],
-                "args": [script.replace("kubectl", kubectl)],
-                "env": [{"name": "NAMESPACE", "valueFrom": reference}, {"name": "KUBECONFIG", "value": "/dev/null"}],
-            }
-        ],
-    }
-    namespace.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "real"}, "spec": spec}))
-    namespace.until(lambda: "terminated" in container(namespace.get("pod", "real"))["state"], "its end")
-    pod = namespace.get("pod", "real")
-    assert container(pod)["state"]["terminated"]["exitCode"] == 0
-    assert pod["status"]["phase"] == "Succeeded"
-
-
 def test_deletion_ends_a_pod_for_good(namespace: Namespace) -> None:
     release(namespace, "kind=StatefulSet", "replicas=1")
     first = namespace.get("pod", "web-0")["metadata"]["uid"]

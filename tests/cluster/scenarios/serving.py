@@ -1,10 +1,8 @@
 """`canary serve` as a process that a test starts, kills and starts again, and what a pipeline asks of it over HTTP."""
 
-import hashlib
 import json
 import os
 import re
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,13 +11,14 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import httpx
 from ruamel.yaml import YAML
 
 from analyzer.platforms.verdicts import name_of
 from tests.cluster.health import until
 from tests.cluster.namespace import Namespace
+from tests.cluster.scenarios.asking import Asking
 from tests.cluster.scenarios.checking import Checked, Checking
+from tests.cluster.scenarios.rights import grant_across
 from tests.cluster.scenarios.shop import HERE, RELEASE, RULES, Shop
 
 Json = dict[str, Any]
@@ -31,12 +30,12 @@ _STARTS_WITHIN = 60.0  # seconds
 _ENDS_WITHIN = 30.0
 
 
-class Serving:
+class Serving(Asking):
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
     It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
-    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `token` is that of
-    somebody who may do all in the shop's namespace. `name` is that of its files.
+    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `name` is that of its
+    files.
     """
 
     def __init__(
@@ -49,9 +48,8 @@ class Serving:
         name: str = "serve",
         **settings: Any,  # noqa: ANN401 -- YAML
     ) -> None:
-        self.shop, self.folder = shop, shop.namespace.folder
-        self.token = f"canary_tests_{secrets.token_hex(16)}"
-        self.url = ""
+        super().__init__(shop)
+        self.folder = shop.namespace.folder
         self._process: subprocess.Popen[bytes] | None = None
         self._name, self._port, self._starts = name, 0, 0
         self._config = self.folder / f"{name}.yaml"
@@ -59,19 +57,16 @@ class Serving:
             settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
         granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
-        granted += ["watch"] if watch is not None else []
-        granted += ["annotate"] if watch and watch.get("annotate") else []
-        kubeconfig = service_account(shop.namespace, *granted)
+        kubeconfig = service_account(shop.namespace, *granted, *(["watch"] if watch is not None else []))
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 
     def _settings(self) -> Json:
-        sha256 = hashlib.sha256(self.token.encode()).hexdigest()
         return {
             "database": f"sqlite:///{self.folder / 'canary.db'}",
             "prometheus": {"default": {"url": self.shop.prometheus.url, "timeout": 10}},
             "rules": [str(RULE_SETS)],
-            "access": {"tokens": {"tests": {"sha256": sha256, "grants": {self.shop.namespace.name: "admin"}}}},
+            "access": {"tokens": self.tokens},
         }
 
     def __enter__(self) -> Self:
@@ -147,67 +142,6 @@ class Serving:
             process.wait()
             raise TimeoutError(f"canary serve has not ended within {_ENDS_WITHIN:g} s:\n{self.said}") from None
 
-    def ask(self, method: str, path: str, body: Json | None = None, *, token: str = "") -> httpx.Response:
-        """One request, of who may do all unless another `token` is given."""
-        headers = {"Authorization": f"Bearer {token or self.token}"}
-        return httpx.request(method, self.url + path, json=body, headers=headers, timeout=30, trust_env=False)
-
-    def order(self, rules: Path = RULES, **more: Any) -> str:  # noqa: ANN401 -- JSON
-        """Order the analysis of the shop's release; its id."""
-        wanted = {
-            "target": f"helm/{RELEASE}",
-            "namespace": self.shop.namespace.name,
-            "rule_set": rules.read_text(),
-        }
-        answer = self.ask("POST", "/api/v1/analyses", wanted | more)
-        assert answer.status_code == httpx.codes.CREATED, answer.text
-        return str(answer.json()["id"])
-
-    def seen(self, count: int = 1) -> list[str]:
-        """The ids of all analyses, the oldest first, once there are so many. TimeoutError if that does not come."""
-
-        def all_of_them() -> list[str]:
-            answer = self.ask("GET", "/api/v1/analyses?limit=200")
-            assert answer.is_success, answer.text
-            return [str(each["id"]) for each in reversed(answer.json()["items"])]
-
-        try:
-            until(lambda: len(all_of_them()) >= count, seconds=60, what=f"{count} analyses")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.said}") from None
-        return all_of_them()
-
-    def metric(self, line: str) -> float:
-        """The value of a series, such as `canary_watch_upgrades_total{outcome="first"}`."""
-        told = self.ask("GET", "/metrics").text
-        return next((float(each.rpartition(" ")[2]) for each in told.splitlines() if each.startswith(f"{line} ")), 0.0)
-
-    def analysis(self, id_: str) -> Json:
-        """As it stands, with its report."""
-        answer = self.ask("GET", f"/api/v1/analyses/{id_}")
-        assert answer.is_success, answer.text
-        found: Json = answer.json()
-        return found
-
-    def watched(self, id_: str) -> None:
-        """Return when it has a plan. TimeoutError if that does not come."""
-        until(lambda: self.analysis(id_)["report"], seconds=60, what=f"the plan of analysis {id_}")
-
-    def ended(self, id_: str, seconds: float = 180) -> "Ended":
-        """Wait for its end. TimeoutError, with how it stands and what the service has said, if that does not come."""
-        try:
-            until(lambda: self.analysis(id_)["ended_at"], seconds=seconds, what=f"the end of analysis {id_}")
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{json.dumps(self.analysis(id_), indent=1)}\n{self.said}") from None
-        return Ended(self.analysis(id_), self.said)
-
-    def events(self, id_: str) -> list[str]:
-        """The types of the events of its record, in their order."""
-        answer = self.ask("GET", f"/api/v1/analyses/{id_}/events?limit=1000")
-        assert answer.is_success, answer.text
-        assert answer.json()["next"] is None, "there are more events than are looked at"
-        return [str(each["event"]["type"]) for each in answer.json()["items"]]
-
     @contextmanager
     def checking(self, *flags: str, token: str, namespace: str = "", rules: Path = RULES) -> Iterator[Checking]:
         """`canary check --server`, as a pipeline that knows nothing of the cluster."""
@@ -223,39 +157,14 @@ class Serving:
             return checking.result()
 
 
-class Ended:
-    """An analysis that is over, as the service tells it."""
-
-    def __init__(self, analysis: Json, said: str) -> None:
-        self.report: Json = analysis["report"] or {}
-        self._analysis, self._said = analysis, said
-
-    def __str__(self) -> str:
-        return f"{json.dumps(self._analysis, indent=1)}\n{self._said}"
-
-    @property
-    def summary(self) -> tuple[str | None, ...]:
-        """State, verdict, action, its result, held by."""
-        told = self._analysis
-        return told["state"], told["verdict"], told["action"]["kind"], told["action"]["result"], told["held_by"]
-
-    @property
-    def reason(self) -> str:
-        return str(self._analysis["reason"])
-
-
 def service_account(namespace: Namespace, *granted: str) -> Path:
-    """A kubeconfig with the rights of deploy/serve/rbac.yaml, bound in this namespace alone, as its head says."""
+    """A kubeconfig with the rights of the chart's roles, bound in this namespace alone."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
     kubeconfig = namespace.folder / f"{name}.kubeconfig"
     if kubeconfig.exists():  # another replica has made it
         return kubeconfig
     namespace.service_account(name)
-    text = RIGHTS.read_text().replace(_ACCOUNT, name).replace("namespace: canary}", f"namespace: {namespace.name}}}")
-    namespace.apply(text)
-    for role in granted:
-        account = f"--serviceaccount={namespace.name}:{name}"
-        namespace.kubectl("create", "rolebinding", f"{name}-{role}", f"--clusterrole={name}-{role}", account)
+    grant_across(namespace, name, granted)
     return kubeconfig
 
 

@@ -19,6 +19,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.prometheus import LivePrometheus
 from tests.cluster.scenarios.checking import Checked, Checking
 from tests.cluster.scenarios.past import past
+from tests.cluster.scenarios.rights import CHECK, grant
 
 Json = dict[str, Any]
 
@@ -180,8 +181,7 @@ def pods_of(namespace: Namespace) -> list[Json]:
 def analyzer_account(namespace: Namespace) -> Path:
     """A kubeconfig with the rights that the analyzer asks for, and no others."""
     kubeconfig = namespace.service_account("canary-analyzer")
-    for rights in (RIGHTS, OF_ROLLOUTS):
-        namespace.apply(rights.read_text().replace("namespace: shop", f"namespace: {namespace.name}"))
+    grant(namespace, CHECK)
     return kubeconfig
 
 

@@ -13,10 +13,10 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.argo import BAD
 from tests.cluster.scenarios.checking import Checked
 from tests.cluster.scenarios.conftest import Opening
-from tests.cluster.scenarios.shop import OF_ROLLOUTS, RELEASE, Shop, rendered, tag_of
+from tests.cluster.scenarios.rights import APPLICATIONS, CHECK, grant
+from tests.cluster.scenarios.shop import RELEASE, Shop, rendered, tag_of
 
 HELM = 4
-RIGHTS = OF_ROLLOUTS.parents[1] / "argocd" / "rbac.yaml"
 AUTOMATED = {"prune": True, "selfHeal": True}
 FILE = "shop/web.yaml"
 NOTE = "{apiVersion: v1, kind: ConfigMap, metadata: {name: note}}"
@@ -72,10 +72,8 @@ def delivered(opened: Opening, repository: GitRepository) -> Iterator[Delivered]
     """What the shop was installed by becomes Argo CD's: the first sync of its history."""
     with opened(HELM, plain=True) as shop:
         name = shop.namespace.name
-        others = [f"canary-analyzer-{which}{what}" for which in ("", "rollouts-") for what in ("observe", "enforce")]
-        shop.namespace.kubectl("delete", "rolebinding", *others)
-        rights = RIGHTS.read_text().replace("namespace: shop", f"namespace: {name}")
-        shop.namespace.apply(rights.replace("namespace: argocd", f"namespace: {name}"))
+        shop.namespace.kubectl("delete", "rolebinding", *(f"canary-analyzer-{each}" for each in CHECK))
+        grant(shop.namespace, APPLICATIONS)
         found = Delivered(shop, repository)
         # Something that is not there yet: what only finds everything as it should be syncs nothing, and has no history.
         files = {FILE: rendered(shop.namespace, HELM, "good"), "shop/note.yaml": NOTE}

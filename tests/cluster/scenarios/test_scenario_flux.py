@@ -7,7 +7,8 @@ import pytest
 
 from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.argo import BAD
-from tests.cluster.scenarios.shop import RELEASE, RIGHTS, Shop
+from tests.cluster.scenarios.rights import grant
+from tests.cluster.scenarios.shop import RELEASE, Shop
 
 KIND = "helmreleases.helm.toolkit.fluxcd.io"
 DEFINITION = {
@@ -49,8 +50,7 @@ def owner(shop: Shop) -> str:
     reconcile(namespace, applied)
     marks = [f"helm.toolkit.fluxcd.io/name={RELEASE}", f"helm.toolkit.fluxcd.io/namespace={namespace.name}"]
     namespace.kubectl("label", "deployment", RELEASE, *marks)
-    rights = RIGHTS.parent / "flux" / "rbac.yaml"
-    namespace.apply(rights.read_text().replace("namespace: shop", f"namespace: {namespace.name}"))
+    grant(namespace, ["helmreleases"])
     return applied
 
 

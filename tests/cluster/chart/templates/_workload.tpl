@@ -20,6 +20,10 @@ metadata:
     {{- include "shop.labels" . | nindent 4 }}
     app.kubernetes.io/managed-by: {{ .root.Release.Service }}
     helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+  {{- with $values.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   {{- if and (ne $kind "DaemonSet") (not (kindIs "invalid" $replicas)) }}
   replicas: {{ $replicas }}
