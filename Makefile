@@ -50,7 +50,7 @@ format: ## rewrite the code in the house format
 	ruff format .
 	ruff check --fix .
 
-bench: ## the judge's tables (1,000 runs a cell), the engine's costs, the service under load, answers to controllers (20 minutes)
+bench: ## the judge's tables (1,000 runs a cell), the engine's costs, the service under load, answers to controllers, what watching takes (20 minutes)
 	@scripts/setup python prometheus
 	python -m bench
 

@@ -6,7 +6,13 @@ A sub-benchmark is a module of this package with `run(arguments: list[str]) -> b
 import importlib
 import sys
 
-BENCHMARKS = {"judge": "bench.judge", "engine": "bench.engine", "load": "bench.load", "polls": "bench.polls"}
+BENCHMARKS = {
+    "judge": "bench.judge",
+    "engine": "bench.engine",
+    "load": "bench.load",
+    "polls": "bench.polls",
+    "watch": "bench.watch",
+}
 """Name on the command line, module. Each is imported only when it runs."""
 
 

@@ -88,8 +88,12 @@ def close_streams(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    looking = asyncio.create_task(parts.placing.rule_sets.keep_looking(parts.telemetry.rule_set))
     yield
-    await app.state.parts.hub.stop()
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await parts.hub.stop()
 
 
 class Watched:

@@ -1,6 +1,5 @@
 """Reports in their forms."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
@@ -17,7 +16,6 @@ from analyzer.rendering.document import markdown
 from analyzer.rendering.html import render
 from analyzer.rendering.junit import junit
 from analyzer.service.identity import Caller
-from analyzer.service.ordering import rules_text
 from analyzer.store.entry import Entry
 from analyzer.store.recording import heading
 
@@ -94,7 +92,7 @@ async def dry_run(analysis_id: AnalysisId, body: Trial, caller: Asking, parts: H
         )
     name, text = body.rules or "rule_set", body.rule_set
     if text is None:
-        text = await asyncio.to_thread(rules_text, name, parts.service.settings)
+        text = await parts.placing.rule_sets.text(name)
     return json(await parts.reports.judged_by(entry, text, f"{name}.yaml", body.parameters))
 
 

@@ -198,10 +198,19 @@ class RuleSetItem(Model):
     parameters: dict[str, str]
 
 
+class BrokenRuleSet(Model):
+    """A rule set whose file cannot be used, and why; while its last good version is in use, it is among the others."""
+
+    name: str
+    message: str
+    last_good_in_use: bool
+
+
 class RuleSetList(Model):
-    """The rule sets that the service has."""
+    """The rule sets that the service has, and those of them whose files are broken."""
 
     items: tuple[RuleSetItem, ...]
+    broken: tuple[BrokenRuleSet, ...] = ()
 
 
 class RuleSetText(Model):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from analyzer.api.callers import Asking, need_anywhere
 from analyzer.api.parts import Here
 from analyzer.api.problem import Refused, mistakes_of
-from analyzer.api.representation import Checked, Draft, RuleSetItem, RuleSetList, RuleSetText, Wrong
+from analyzer.api.representation import BrokenRuleSet, Checked, Draft, RuleSetItem, RuleSetList, RuleSetText, Wrong
 from analyzer.api.writing import json
 from analyzer.composition.rules import finish_rules
 from analyzer.errors import RuleSetError, UsageError
@@ -18,27 +18,36 @@ from analyzer.model.document import read_rule_set
 from analyzer.model.order import RULES_NAME
 from analyzer.model.ruleset import MetricRule
 from analyzer.service.identity import Role
-from analyzer.service.ordering import rules_names, rules_text
-from analyzer.service.settings import Settings
 
 router = APIRouter(prefix="/api/v1/rulesets", tags=["rule sets"])
 
 
 @router.get("", response_model=RuleSetList, summary="List the rule sets that the service has")
 async def listed(caller: Asking, parts: Here) -> Response:
-    """Those that can be used."""
+    """Those that can be used, and those whose files are broken."""
     need_anywhere(caller, Role.READ)
-    return json(await asyncio.to_thread(_items, parts.service.settings))
+    rule_sets, items = parts.placing.rule_sets, []
+    for name in await rule_sets.names():
+        try:
+            items.append(_item(name, await rule_sets.text(name)))
+        except UsageError:
+            continue  # who asks for it by its name is told what is wrong
+    usable = {item.name for item in items}
+    broken = (
+        BrokenRuleSet(name=name, message=message, last_good_in_use=name in usable)
+        for name, message in sorted(rule_sets.broken().items())
+    )
+    return json(RuleSetList(items=tuple(items), broken=tuple(broken)))
 
 
 @router.get("/{name}", response_model=RuleSetText, summary="Read a rule set")
 async def text(name: Annotated[str, Path(max_length=100, pattern=RULES_NAME)], caller: Asking, parts: Here) -> Response:
     """As it is written."""
     need_anywhere(caller, Role.READ)
-    settings = parts.service.settings
-    if name not in await asyncio.to_thread(rules_names, settings):
+    rule_sets = parts.placing.rule_sets
+    if name not in await rule_sets.names():
         raise Refused(404, f"the service has no rule set {name}")
-    return json(RuleSetText(name=name, text=await asyncio.to_thread(rules_text, name, settings)))
+    return json(RuleSetText(name=name, text=await rule_sets.text(name)))
 
 
 @router.post("/validate", response_model=Checked, summary="Check a rule set")
@@ -57,16 +66,6 @@ def _check(draft: Draft) -> Checked:
     except UsageError as error:
         return Checked(valid=False, mistakes=(Wrong(key="parameters", message=str(error)),))
     return Checked(valid=True)
-
-
-def _items(settings: Settings) -> RuleSetList:
-    found = []
-    for name in rules_names(settings):
-        try:
-            found.append(_item(name, rules_text(name, settings)))
-        except UsageError:
-            continue  # who asks for it by its name is told what is wrong
-    return RuleSetList(items=tuple(found))
 
 
 @lru_cache(maxsize=200)

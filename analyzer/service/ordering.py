@@ -27,10 +27,11 @@ MOST_WINDOWS = 100_000
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
-def resolve(order: Order, settings: Settings, now: float) -> Order:
+def resolve(order: Order, settings: Settings, now: float, found: str | None = None) -> Order:
     """The order as it is kept: checked against the settings, with the whole text of its rule set in it.
 
-    What files say later makes no difference to it. `now` in Unix seconds. Reads files; for a thread.
+    What files say later makes no difference to it. `now` in Unix seconds. `found` is the text of the rule set that it
+    names; without it files are read. For a thread.
 
     Raises:
         UsageError: it cannot be done; RuleSetError with every mistake in its rule set.
@@ -43,7 +44,7 @@ def resolve(order: Order, settings: Settings, now: float) -> Order:
     _check_retry(order, target)
     text, name = order.rule_set, "rule_set"
     if text is None:
-        text, name = rules_text(order.rules, settings), f"{order.rules}.yaml"
+        text, name = found or rules_text(order.rules, settings), f"{order.rules}.yaml"
     rule_set = finish_rules(read_rule_set(text, name), order.parameters)
     _check_windows(order, rule_set, now)
     _check_sides(order, target, rule_set, now)

@@ -93,6 +93,10 @@ class Telemetry:
             *((verdict.value,) for verdict in Verdict if verdict != Verdict.PENDING),
         )
 
+        self._rule_sets = Family(
+            self._gauge("canary_rule_set_broken", "Whether the file of a rule set cannot be used now: 1, or 0.", "name")
+        )
+
     def _of_windows(self) -> None:
         self._windows = self._counter("canary_windows_total", "Windows that were read, one metric each.")
         self._late = self._histogram(
@@ -188,6 +192,10 @@ class Telemetry:
     def verdict(self, verdict: str) -> None:
         """An analysis has come to a verdict (a value of `Verdict`)."""
         self._verdicts.of(verdict).inc()
+
+    def rule_set(self, name: str, is_broken: bool) -> None:
+        """The file of a rule set was looked at."""
+        self._rule_sets.of(name).set(is_broken)
 
     def window(self, seconds: float) -> None:
         """A window was read so long after its end."""

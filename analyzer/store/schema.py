@@ -119,3 +119,11 @@ ACTS = Table(
 
 TAKEN = "taken"
 """The counter that is raised with each question for an act: whoever raises it counts alone."""
+
+RULE_SETS = Table(
+    "rule_sets",
+    METADATA,
+    Column("name", String(100), primary_key=True),
+    Column("text", Text, nullable=False),  # the last good one of the folders
+    Column("at", Double, nullable=False),
+)

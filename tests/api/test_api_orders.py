@@ -107,6 +107,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rules": ".."}, "no rule set of that name"),
     ({"rules": "http.yaml"}, "no rule set of that name"),
     ({"retry": True}, "retry: is for rollout/NAME"),
+    ({"on_fail": "page"}, "on_fail: "),
     (
         {"target": "rollout/web", "retry": True, "dry_run": True},
         "retry: clears an abort, and a dry run changes nothing",

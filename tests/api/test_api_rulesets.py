@@ -36,6 +36,25 @@ async def test_ones_of_the_settings_come_first_and_broken_ones_say_why(service: 
     assert "did you mean critical?" in answer.json()["detail"]
 
 
+async def test_a_broken_new_version_is_listed_and_the_last_good_one_is_used(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(RULES)
+    house = House.on(service_on(service.database, settings(rules=(tmp_path,))))
+    rule_sets = house.parts.placing.rule_sets
+    await rule_sets.look(lambda *_: None)
+    file.write_text(RULES.replace("critical", "critcal"))
+    await rule_sets.look(lambda *_: None)
+    listed = (await house.get("/api/v1/rulesets")).json()
+    (broken,) = listed["broken"]
+    assert (broken["name"], broken["last_good_in_use"]) == ("own", True)
+    assert "own.yaml:10: " in broken["message"]
+    assert "did you mean critical?" in broken["message"]
+    assert "own" in {each["name"] for each in listed["items"]}
+    assert (await house.get("/api/v1/rulesets/own")).json()["text"] == RULES
+    ordered = await house.post("/api/v1/analyses", {**ORDER, "rules": "own"})
+    assert ordered.status_code == 201
+
+
 @pytest.mark.parametrize("link", ["lost", "http"])  # the second: no shipped one of the same name is taken instead
 async def test_a_link_to_nothing_is_told_of(service: Service, tmp_path: Path, link: str) -> None:
     (tmp_path / f"{link}.yaml").symlink_to(tmp_path / "nothing")

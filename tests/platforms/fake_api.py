@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from fake_kubeconfig import written
-
 from analyzer.platforms.cluster import Cluster, ClusterSettings
+from tests.platforms.fake_kubeconfig import written
 
 T = TypeVar("T")
 Object = dict[str, Any]

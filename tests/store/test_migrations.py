@@ -137,7 +137,7 @@ async def test_the_first_version_refuses_the_present_schema(url: str, monkeypatc
         return [script for script in known(scripts) if script.revision == "0001"]
 
     monkeypatch.setattr(ScriptDirectory, "walk_revisions", only_the_first)
-    with pytest.raises(StoreError, match=r"its schema \(0002\) is of a later version"):
+    with pytest.raises(StoreError, match=r"its schema \(0003\) is of a later version"):
         async with Database.open(url):
             pass
 

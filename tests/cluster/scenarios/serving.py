@@ -34,7 +34,8 @@ class Serving(Asking):
     """The service of one shop: `start`, then `kill` or `end`, and `start` again on the same address and database.
 
     It may roll back if `acting`, else only observe; `of` begins the names of these roles. With `watch`, its settings
-    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file.
+    for the shop's namespace, it sees upgrades by itself. `settings` replace those of its file. `name` is that of its
+    files.
     """
 
     def __init__(
@@ -44,13 +45,14 @@ class Serving(Asking):
         acting: bool = True,
         of: str = "",
         watch: Json | None = None,
+        name: str = "serve",
         **settings: Any,  # noqa: ANN401 -- YAML
     ) -> None:
         super().__init__(shop)
         self.folder = shop.namespace.folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._starts = 0, 0
-        self._config = self.folder / "serve.yaml"
+        self._name, self._port, self._starts = name, 0, 0
+        self._config = self.folder / f"{name}.yaml"
         if watch is not None:
             settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
@@ -83,12 +85,12 @@ class Serving(Asking):
     @property
     def said(self) -> str:
         """All that it has said on standard error, in all of its lives: the log among it."""
-        return "".join(file.read_text() for file in sorted(self.folder.glob("serve-*.err")))
+        return "".join(file.read_text() for file in sorted(self.folder.glob(f"{self._name}-*.err")))
 
     def looked(self) -> int:
         """The exit code of `canary serve --check`, which says what it has found."""
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", "--check"]
-        with (self.folder / "serve-0.err").open("wb") as file:
+        with (self.folder / f"{self._name}-0.err").open("wb") as file:
             looking = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -105,7 +107,7 @@ class Serving(Asking):
         assert self._process is None, "the service runs already"
         self._starts += 1
         words = [sys.executable, "-m", "analyzer.cli", "serve", f"--config={self._config}", f"--port={self._port}"]
-        log = self.folder / f"serve-{self._starts}.err"
+        log = self.folder / f"{self._name}-{self._starts}.err"
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._environment
@@ -158,7 +160,10 @@ class Serving(Asking):
 def service_account(namespace: Namespace, *granted: str) -> Path:
     """A kubeconfig with the rights of the chart's roles, bound in this namespace alone."""
     name = f"{_ACCOUNT}-{namespace.name}"  # what is of the whole cluster, each test has for itself
-    kubeconfig = namespace.service_account(name)
+    kubeconfig = namespace.folder / f"{name}.kubeconfig"
+    if kubeconfig.exists():  # another replica has made it
+        return kubeconfig
+    namespace.service_account(name)
     grant_across(namespace, name, granted)
     return kubeconfig
 
