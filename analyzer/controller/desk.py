@@ -97,9 +97,10 @@ class Desk:
     async def _consider(self, case: _Case) -> float | None:
         """Look at it; seconds until it is to be looked at again, None when it is settled."""
         try:
-            found = await self._found(case)
-        except Refused as refused:
-            return await self._refuse(case, refused)
+            try:
+                found = await self._found(case)
+            except Refused as refused:
+                return await self._refuse(case, refused)
         except Unsettled as why:
             LOG.debug("not settled", target=str(case.place), detail=str(why))
         except CanaryError as error:  # the API server or the database is away, or too many analyses run

@@ -9,13 +9,14 @@ from analyzer.concurrency import together
 from analyzer.controller.sighting import Candidate, Outcome, Settled
 from analyzer.errors import PlatformForbidden, UsageError
 from analyzer.model.order import CONTROLLER, Order
-from analyzer.model.wish import Marked, Mode, Watching, Wish, wish_of
+from analyzer.model.wish import Marked, Mode, Wish, wish_of
 from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.telling import tell_refused
 from analyzer.platforms.workloads import Workload
 from analyzer.service.logs import logger
 from analyzer.service.placing import Placing, Who
+from analyzer.service.watch_settings import Watch
 
 LOG = logger(__name__)
 
@@ -34,7 +35,7 @@ class Refused(Exception):  # noqa: N818 -- no error of ours: an answer
 class Ordering:
     """Orders what workloads want. `watch` is what the settings say of it."""
 
-    def __init__(self, cluster: Cluster, placing: Placing, watch: Watching) -> None:
+    def __init__(self, cluster: Cluster, placing: Placing, watch: Watch) -> None:
         self._cluster = cluster
         self._placing = placing
         self._watch = watch
@@ -73,11 +74,13 @@ class Ordering:
         return Settled(Outcome.ORDERED)
 
     async def tell(self, candidate: Candidate, refused: Refused) -> str:
-        """Tell it on the workloads; why that could not be, or empty.
+        """Tell it on the workloads, if the settings say so; why that could not be, or empty.
 
         Raises:
             PlatformUnavailable: not now.
         """
+        if not self._watch.events:
+            return ""
         try:
             await tell_refused(self._cluster, refused.workloads, candidate.key, str(refused))
         except PlatformForbidden as error:

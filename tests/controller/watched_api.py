@@ -3,6 +3,7 @@
 import json
 import queue
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,13 +15,23 @@ Answer = Callable[[socket.socket], None]
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 
 
-class WatchedApi:
-    """`lists` and `watches` are answered in their order; the last of each stays. `plain` are other objects, by path."""
+class Line:
+    """What is to be answered, each once and in this order."""
 
     def __init__(self) -> None:
         self.lists: queue.Queue[Answer] = queue.Queue()
         self.watches: queue.Queue[Answer] = queue.Queue()
+
+
+class WatchedApi(Line):
+    """What is in line for a path (`at`), or for any. Then lists are refused as of a kind that is not there, and watches
+    are quiet. `plain` are other objects, by path, and `refusals` status and message instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: dict[str, Line] = defaultdict(Line)
         self.plain: dict[str, Object] = {}
+        self.refusals: dict[str, tuple[int, str]] = {}
         self.server: Misbehaving | None = None
 
     @property
@@ -38,16 +49,21 @@ class WatchedApi:
         return [each.parameters[what] for each in self.requests if what in each.parameters]
 
     def answer(self, request: Request, connection: socket.socket) -> None:
-        if request.path in self.plain:
+        if request.path in self.refusals:
+            code, message = self.refusals[request.path]
+            connection.sendall(http(code, {"message": message}))
+        elif request.path in self.plain:
             connection.sendall(http(200, self.plain[request.path]))
-            return
-        line = self.watches if "watch" in request.parameters else self.lists if "limit" in request.parameters else None
-        if line is None or line.empty():
-            if line is self.watches:
+        else:
+            is_watch = "watch" in request.parameters
+            in_line = [each.watches if is_watch else each.lists for each in (self.at.get(request.path), self) if each]
+            found = next((each for each in in_line if not each.empty()), None)
+            if found is not None:
+                found.get()(connection)
+            elif is_watch:
                 self.quiet(connection)
-            connection.sendall(http(404, {"message": "not found"}))
-            return
-        line.get()(connection)
+            else:
+                connection.sendall(http(404, {"message": "not found"}))
 
     def quiet(self, connection: socket.socket) -> None:
         """A watch of which nothing is heard, until the test is over."""

@@ -302,17 +302,18 @@ METRICS: list[Metric | None] = [
 ]
 
 
+@pytest.mark.parametrize("scope", [SHOP, 'cluster="eu-1"', 'cluster="eu-1",namespace="shop"'])
 @pytest.mark.parametrize("metric", METRICS)
-def test_everything_that_a_source_asks_is_within_the_scope(metric: Metric | None) -> None:
-    server = Remembering()
+def test_everything_that_a_source_asks_is_within_the_scope(metric: Metric | None, scope: str) -> None:
+    server, matchers = Remembering(), parse_matchers(scope)
 
     async def reading() -> None:
         async with SharedClient(server) as shared:
-            source = PrometheusSource.sharing(shared, who="a", scope=SHOP)
+            source = PrometheusSource.sharing(shared, who="a", scope=scope)
             query = source.query("health:targets" if metric is None else "m", metric, SIDES)
             for text in query.rendered.values():
-                assert is_within(text.replace("${window}", "60s"))
-                assert SHOP in text
+                assert is_within(text.replace("${window}", "60s"), matchers)
+                assert scope in text
             await source.lag(query)
             _, cursor = await source.read(query, WINDOW, None)
             later = Window(start=WINDOW.end, end=WINDOW.end + 60)
@@ -326,7 +327,7 @@ def test_everything_that_a_source_asks_is_within_the_scope(metric: Metric | None
     assert len(asked) > 3
     for text in asked:
         assert matchers_sent(text)
-        assert is_within(text)
+        assert is_within(text, matchers)
 
 
 def test_a_rule_set_that_cannot_be_kept_within_is_refused_before_anything_is_asked() -> None:

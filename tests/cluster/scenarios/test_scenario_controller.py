@@ -59,11 +59,14 @@ def test_what_came_while_the_service_was_away_is_observed_and_told(opened: Openi
         serving.start()
         shop.namespace.until(lambda: became(serving, "refused") == 1, "a refusal", seconds=30)
         assert serving.said.count("did you mean shop") == 1, serving.said
+        (event,) = [each for each in shop.namespace.list("events") if each["reason"] == "CanaryNotAnalysed"]
+        assert event["involvedObject"]["name"] == RELEASE
+        assert "did you mean shop" in event["message"]
         annotate(shop, WANTED)  # mended: the same upgrade is looked at again
         (only,) = serving.seen()
         ended = serving.ended(only)
-        assert ended.summary == ("ended", "fail", "none", "none", None), str(ended)
-        assert ended.report["dry_run"] is True, str(ended)
+        assert ended.summary == ("ended", "fail", "rollback", "dry-run", None), str(ended)
+        assert serving.analysis(only)["dry_run"] is True
         serving.end()
         serving.start()  # and knows that it has been ordered
         shop.namespace.until(lambda: became(serving, "known") == 1, "the same upgrade, known", seconds=30)
@@ -85,7 +88,8 @@ def test_a_rollout_aborts_by_itself(bed: Bed, opened: Opening) -> None:
         shop.namespace.apply(rendered(shop.namespace, HELM, BAD, *flags(steps)))
         (only,) = serving.seen()
         ended = serving.ended(only)
-        assert ended.summary == ("ended", "fail", "abort", "done", None), str(ended)
+        assert ended.summary == ("ended", "fail", "rollback", "done", None), str(ended)
+        assert "rollout/shop was aborted" in ended.reason
         shop.serves("good", "good")
         assert became(serving, "first") == 1
         assert "Traceback" not in serving.said
