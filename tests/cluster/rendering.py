@@ -13,6 +13,8 @@ Json = dict[str, Any]
 
 RELEASE = "canary-analyzer"
 NAMESPACE = "canary"
+GOOD = ("--set=prometheus.url=http://prometheus:9090", "--set=watch.namespaces={shop}")
+"""The least that is of use."""
 
 
 @cache

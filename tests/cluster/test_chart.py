@@ -11,13 +11,12 @@ from analyzer.model.document import read_rule_set
 from analyzer.service.settings import Actions, Settings, load
 from tests.cluster.bed import Bed
 from tests.cluster.process import CommandError, run
-from tests.cluster.rendering import NAMESPACE, RELEASE, one, render, rendered
-from tests.deploy.chart import CHART, COPIES, DEPLOY, EXAMPLES, VALUES, alerts, documents, merged, read, roles
+from tests.cluster.rendering import GOOD, NAMESPACE, RELEASE, one, render, rendered
+from tests.deploy.chart import CHART, DEPLOY, EXAMPLES, VALUES, alerts, documents, merged, read
 
 Json = dict[str, Any]
 
 example = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-GOOD = ("--set=prometheus.url=http://prometheus:9090", "--set=watch.namespaces={shop}")
 
 
 @example
@@ -88,6 +87,10 @@ REFUSED = {
         "settings.listen.port: the chart fills it: write service.port",
     ),
     "two Prometheus": (["settings.prometheus=http://b:9090"], "prometheus.url and settings.prometheus: both say"),
+    "a password in the settings": (
+        ["prometheus.url=", "settings.prometheus.eu.password=x", "settings.prometheus.eu.url=http://p"],
+        "in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_",
+    ),
     "no Prometheus": (["prometheus.url="], "watch.namespaces: there is no Prometheus to read from: set prometheus.url"),
     "all and some": (["watch.namespaces={*,shop}"], 'watch.namespaces: "*" is all of them: take the others out'),
     "two kinds of rule sets": (["ruleSets.a=b", "ruleSetsConfigMap=c"], "both give rule sets: keep one of them"),
@@ -104,6 +107,10 @@ REFUSED = {
         "asks the API server whose a token is, which takes a ClusterRole",
     ),
     "no ServiceAccount": (["serviceAccount.create=false"], "serviceAccount.name: serviceAccount.create is false"),
+    "a section with nothing in it": (["database=null"], "database: nothing is written below it: take the line out"),
+    "settings with nothing in them": (["settings=null"], "settings: nothing is written below it: take the line out"),
+    "a key with nothing in it": (["settings.access=null"], "settings.access: a mapping belongs here (docs/serve.md)"),
+    "a word for a mapping": (["settings.listen=8080"], "settings.listen: a mapping belongs here (docs/serve.md)"),
     "an unknown value": (["replica=2"], "additional properties 'replica' not allowed"),
     "an unknown mode": (["watch.mode=act"], "value must be one of 'observe', 'enforce'"),
 }
@@ -114,147 +121,6 @@ def test_what_cannot_be_is_refused_in_a_sentence(helm: int, values: list[str], s
     with pytest.raises(CommandError) as raised:
         render(helm, *GOOD, *(f"--set={value}" for value in values))
     assert sentence in str(raised.value)
-
-
-# The rights
-
-
-def _granted(objects: list[Json]) -> dict[str, list[str]]:
-    """Where each role is bound, by what comes after `canary-analyzer-`; each binding is checked."""
-    found: dict[str, list[str]] = {}
-    account = one(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
-    for each in objects:
-        if each["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
-            assert each["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
-            name = each["roleRef"]["name"]
-            assert name == each["metadata"]["name"]
-            where = each["metadata"].get("namespace", "*")
-            assert (each["kind"] == "ClusterRoleBinding") == (where == "*")
-            found.setdefault(name, []).append(where)
-    return found
-
-
-def _shipped() -> dict[str, list[Json]]:
-    return {
-        name: rules
-        for file in COPIES.values()
-        if file.name == "rbac.yaml"
-        for name, rules in roles(file.read_text()).items()
-    }
-
-
-@example
-def test_the_rules_are_those_that_are_shipped_and_no_others(helm: int, file: Path) -> None:
-    values, objects = merged(VALUES, read(file)), rendered(helm, f"--values={file}")
-    shipped = _shipped() | {"canary-analyzer-enforce-extra": values["enforce"]["extraRules"]}
-    found = roles(render(helm, f"--values={file}"))
-    full = one(objects, "Deployment")["metadata"]["name"]
-    prefix = full if full == RELEASE else f"{NAMESPACE}-{full}" if NAMESPACE != "canary" else full
-    for name, rules in found.items():
-        assert rules == shipped[name.replace(prefix, "canary-analyzer", 1)], name
-    assert set(found) == set(_granted(objects))
-
-
-ON_EXAMPLE: dict[str, dict[str, list[str]]] = {
-    "observe": {"observe": ["shop"], "watch": ["shop"]},
-    "enforce": {
-        "observe": ["payments", "shop", "staging"],
-        "watch": ["payments", "shop"],
-        "annotate": ["payments", "shop"],
-        "enforce": ["shop"],
-        "enforce-extra": ["shop"],
-        "rollouts-observe": ["payments", "shop", "staging"],
-        "rollouts-enforce": ["shop"],
-        "flagger-observe": ["payments", "shop", "staging"],
-        "helmreleases": ["shop"],
-        "applications-observe": ["argocd"],
-        "applications-pods": ["payments", "shop", "staging"],
-        "applications-verdicts": ["argocd"],
-        "applications-enforce": ["argocd"],
-    },
-    "postgresql": {"callers": ["*"], "observe": ["shop"], "watch": ["shop"], "enforce": ["shop"]},
-    "everywhere": {
-        "observe": ["*"],
-        "watch": ["*"],
-        "enforce": ["shop"],
-        "rollouts-observe": ["*"],
-        "rollouts-enforce": ["shop"],
-    },
-    "all-secrets": {"observe": ["*"], "watch": ["*"], "enforce": ["*"]},
-    "own-objects": {"observe": ["shop"], "watch": ["shop"], "enforce": ["shop"]},
-}
-
-
-@example
-def test_each_role_is_bound_where_it_is_needed_and_nowhere_else(helm: int, file: Path) -> None:
-    objects = rendered(helm, f"--values={file}")
-    full = one(objects, "Deployment")["metadata"]["name"]
-    assert _granted(objects) == {f"{full}-{name}": where for name, where in ON_EXAMPLE[file.stem].items()}
-
-
-def test_without_cluster_roles_there_are_none(helm: int) -> None:
-    kinds = {each["kind"] for each in rendered(helm, f"--values={CHART / 'ci' / 'own-objects.yaml'}")}
-    assert "Role" in kinds
-    assert not {kind for kind in kinds if kind.startswith("Cluster")}
-
-
-def test_without_rbac_there_are_no_rights(helm: int) -> None:
-    assert not {each["kind"] for each in rendered(helm, *GOOD, "--set=rbac.create=false") if "Role" in each["kind"]}
-
-
-def test_two_installations_do_not_share_the_roles_of_the_cluster(helm: int) -> None:
-    mine = roles(render(helm, *GOOD))
-    theirs = roles(render(helm, *GOOD, "--namespace=tools"))
-    assert mine
-    assert not set(mine) & set(theirs)
-
-
-# The API server
-
-
-@pytest.fixture(scope="module")
-def cluster(bed: Bed) -> Bed:
-    """With the definitions and namespaces that the examples name; pods in `canary` are held to `restricted`."""
-    for program in ("argo-rollouts", "prometheus"):
-        folder = bed.programs[program].parent / "crds"
-        bed.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={folder}")
-        bed.kubectl("wait", "--for=condition=Established", f"--filename={folder}", "--timeout=60s")
-    for name in (NAMESPACE, "shop", "payments", "staging", "argocd"):
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"} if name == NAMESPACE else {}
-        bed.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
-    return bed
-
-
-@pytest.mark.usefixtures("together")
-@example
-def test_the_api_server_takes_every_object(cluster: Bed, file: Path) -> None:
-    text = render(4, f"--values={file}")
-    said = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=text)
-    assert len(said.splitlines()) == len(documents(text))
-
-
-@pytest.mark.usefixtures("together")
-@example
-def test_the_pods_are_restricted(cluster: Bed, file: Path) -> None:
-    """The API server refuses a pod that is not, where a Deployment is only warned about."""
-    objects = rendered(4, f"--values={file}")
-    template = one(objects, "Deployment")["spec"]["template"]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "web", **template["metadata"]},
-        "spec": template["spec"],
-    }
-    for each in (pod, one(objects, "Pod")):
-        each["spec"].pop("serviceAccountName", None)  # is not there in a dry run
-        each["metadata"]["namespace"] = NAMESPACE
-        cluster.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(each))
-        root = {**each, "spec": {**each["spec"], "securityContext": {"runAsUser": 0}}}
-        with pytest.raises(CommandError, match="violates PodSecurity"):
-            cluster.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(root))
-
-
-# What else is rendered
 
 
 def test_promtool_takes_the_alerts(helm: int, tmp_path: Path) -> None:
@@ -303,6 +169,26 @@ def test_the_templates_of_argo_ask_this_service(helm: int) -> None:
     assert url == "https://analyzer.canary.svc"
 
 
+TEXTS = [
+    "  a: b\nc: d\n",
+    "---\na: b\n---\n",
+    "\n\na: b",
+    "a: |\n  ${x}\n",
+    "{{ .Values }}",
+    "a: 'ö ☂'\r\nb: c",
+    "# a\n",
+    "null",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_rule_set_arrives_as_it_was_written(helm: int, text: str, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps({"ruleSets": {"a": text}}))
+    found = one(rendered(helm, *GOOD, f"--values={values}"), "ConfigMap", f"{RELEASE}-rules")
+    assert found["data"] == {"a.yaml": text}
+
+
 def test_one_pod_on_sqlite_is_never_two(helm: int) -> None:
     deployment = one(rendered(helm, *GOOD), "Deployment")["spec"]
     assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
@@ -335,6 +221,10 @@ NOTES = {
     "enforcing": ((*GOOD, "--set=enforce.enabled=true"), "MAY ACT in shop."),
     "all Secrets": ((*GOOD, "--set=watch.namespaces={*}"), "WARNING: it may read every Secret of the cluster."),
     "admin": ((f"--values={CHART}/ci/all-secrets.yaml",), "WARNING: it may change every Secret and every workload"),
+    "annotate": (
+        (f"--values={CHART}/ci/enforce.yaml",),
+        "WARNING: watch.annotate lets it patch the workloads in payments, where it only observes",
+    ),
     "emptyDir": ((f"--values={CHART}/ci/everywhere.yaml",), "WARNING: the database is in an emptyDir"),
     "metrics": ((f"--values={CHART}/ci/everywhere.yaml",), "WARNING: /metrics needs no token"),
     "no Prometheus": ([], "WARNING: no Prometheus is named"),
@@ -353,7 +243,7 @@ def test_the_notes_tell(helm: int, values: tuple[str, ...], sentence: str) -> No
 
 
 def test_the_notes_of_a_careful_installation_have_no_warning(helm: int) -> None:
-    for file in ("observe", "enforce", "postgresql"):
+    for file in ("observe", "postgresql"):
         assert "WARNING" not in render(helm, f"--values={CHART}/ci/{file}.yaml", notes=True)
 
 

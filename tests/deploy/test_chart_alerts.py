@@ -44,7 +44,6 @@ WELL = {
     'process_start_time_seconds{OURS,pod="a"}': "100x840",
     'canary_rule_set_broken{OURS,name="http"}': "0x840",
     'canary_watch_seconds_since_last_word{OURS,pod="a"}': "30x840",
-    'canary_watch_seconds_since_last_word{OURS,pod="b"}': "0+30x840",  # the other one still hears
 }
 # What is otherwise than well: alert, series in the place of those above, labels of the alert.
 ILL: dict[str, tuple[Json, Json]] = {
@@ -98,7 +97,7 @@ def _anchor(heading: str) -> str:
 def test_the_document_has_the_same_alerts() -> None:
     (block,) = re.findall(r"^```yaml\n(.*?)^```", OPERATIONS, flags=re.MULTILINE | re.DOTALL)
     documented = [rule for group in YAML(typ="safe").load(block)["groups"] for rule in group["rules"]]
-    ours = alerts("")
+    ours = [rule for rule in alerts("") if KNOWN.issuperset(metrics_of(rule["expr"]))]
     assert [each["alert"] for each in documented] == [each["alert"] for each in ours]
     for theirs, rule in zip(documented, ours, strict=True):
         assert theirs.get("for") == rule.get("for"), rule["alert"]

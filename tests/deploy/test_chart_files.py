@@ -98,6 +98,7 @@ BAD: dict[str, Json] = {
     "a rule of RBAC without verbs": {"enforce": {"extraRules": [{"apiGroups": [""], "resources": ["pods"]}]}},
     "a misspelt rule of RBAC": {"enforce": {"extraRules": [{"apiGroup": "", "resources": ["pods"], "verbs": ["get"]}]}},
     "an address without a scheme": {"prometheus": {"url": "prometheus:9090"}},
+    "an address with a password": {"prometheus": {"url": "http://a:b@prometheus:9090"}},
     "a port that there is not": {"service": {"port": 70000}},
     "a type of Service that there is not": {"service": {"type": "ExternalName"}},
     "a size without sense": {"database": {"sqlite": {"persistence": {"size": "much"}}}},

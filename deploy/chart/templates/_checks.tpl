@@ -1,5 +1,17 @@
-{{/* What no schema can say: each mistake is one sentence, and nothing is installed. */}}
+{{/* What no schema can say: each mistake is one sentence, and nothing is installed. Every template begins with it. */}}
 {{- define "canary-analyzer.check" -}}
+{{- range $key := list "image" "settings" "tokens" "prometheus" "watch" "observe" "enforce" "rbac" "serviceAccount" "rollouts" "flagger" "flux" "argocd" "argoTemplates" "database" "service" "serviceMonitor" "prometheusRule" "dashboard" "networkPolicy" "podDisruptionBudget" "probes" "tmp" -}}
+{{- if not (kindIs "map" (index $.Values $key)) -}}
+{{- fail (printf "%s: nothing is written below it: take the line out, or write its values" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range list (list .Values.settings "listen" "settings.listen") (list .Values.settings "access" "settings.access") (list (default dict .Values.settings.access) "service_accounts" "settings.access.service_accounts") -}}
+{{- if kindIs "map" (index . 0) -}}
+{{- if and (hasKey (index . 0) (index . 1)) (not (kindIs "map" (get (index . 0) (index . 1)))) -}}
+{{- fail (printf "%s: a mapping belongs here (docs/serve.md): write its keys, or take the line out" (index . 2)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $postgresql := .Values.database.postgresql.existingSecret -}}
 {{- if and (gt (int .Values.replicas) 1) (not $postgresql) -}}
 {{- fail (printf "replicas: %d cannot share an SQLite database: name a Secret with the URL of a PostgreSQL in database.postgresql.existingSecret, or write replicas: 1" (int .Values.replicas)) -}}
@@ -11,6 +23,15 @@
 {{- end -}}
 {{- if dig "listen" "port" nil .Values.settings -}}
 {{- fail "settings.listen.port: the chart fills it: write service.port, which is what others see" -}}
+{{- end -}}
+{{- if kindIs "map" .Values.settings.prometheus -}}
+{{- range $name, $connection := .Values.settings.prometheus -}}
+{{- range $key := list "token" "password" -}}
+{{- if and (kindIs "map" $connection) (hasKey $connection $key) -}}
+{{- fail (printf "settings.prometheus.%s.%s: settings are kept in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_PROMETHEUS__%s__%s in extraEnv" $name $key (upper $name) (upper $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
 {{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}

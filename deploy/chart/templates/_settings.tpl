@@ -1,6 +1,9 @@
 {{/* The settings of canary serve: what the chart knows, under what .Values.settings say. */}}
 {{- define "canary-analyzer.settings" -}}
-{{- $given := deepCopy .Values.settings -}}
+{{- $given := dict -}}
+{{- range $key, $value := deepCopy .Values.settings -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $given $key $value -}}{{- end -}}
+{{- end -}}
 {{- $known := dict "listen" (dict "host" "0.0.0.0" "port" 8080) "replicas" (int .Values.replicas) -}}
 {{- if not .Values.database.postgresql.existingSecret -}}
 {{- $_ := set $known "database" "sqlite:////data/canary.db" -}}
@@ -25,7 +28,8 @@
 {{- $_ := set $known "watch" .Values.watch -}}
 {{- end -}}
 {{- if or .Values.ruleSets .Values.ruleSetsConfigMap -}}
-{{- $_ := set $given "rules" (prepend (default list $given.rules) "/etc/canary-rules") -}}
+{{- $folders := kindIs "string" $given.rules | ternary (splitList "," (toString $given.rules)) $given.rules -}}
+{{- $_ := set $given "rules" (prepend (default list $folders) "/etc/canary-rules") -}}
 {{- end -}}
 {{- /* The YAML that Helm reads takes on and off for truth. */ -}}
 {{- if kindIs "bool" $given.actions -}}
