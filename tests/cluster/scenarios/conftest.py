@@ -8,6 +8,9 @@ import pytest
 
 from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.shop import Shop, open_shop
+from tests.store.postgresql import postgresql
+
+__all__ = ["postgresql"]
 
 Opening = Callable[..., AbstractContextManager[Shop]]
 

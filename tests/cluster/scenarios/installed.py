@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,7 +13,7 @@ import httpx
 
 from tests.cluster.kubelet.process import first_of
 from tests.cluster.scenarios.asking import Asking, Ended
-from tests.cluster.scenarios.shop import HERE, RULES, Shop, is_ready
+from tests.cluster.scenarios.shop import HERE, RELEASE, RULES, Shop, is_ready
 
 Json = dict[str, Any]
 
@@ -23,6 +24,13 @@ NAME: Final = f"{INSTALLED}-canary-analyzer"
 """What the chart names its objects, and its ServiceAccount: another than the shop has for `canary check`."""
 _SELECTOR: Final = f"app.kubernetes.io/instance={INSTALLED}"
 _WITHIN: Final = 120.0  # seconds until a pod is ready, or gone
+
+
+BAD: Final = "errors-10"
+"""A tag with so many errors that the verdict is never a matter of luck."""
+ENFORCE: Final = {"watch": {"mode": "enforce"}}
+TAKEN_BACK: Final = ["CanaryFailed", "CanaryRecovered", "CanaryRolledBack", "CanaryStarted"]
+"""What is told of a revision that was taken back."""
 
 
 class Installed(Asking):
@@ -144,3 +152,19 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Json:
         both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
         found[key] = _merged(found[key], value) if both else value
     return found
+
+
+def annotated(**more: str) -> tuple[str, ...]:
+    """Flags of Helm: the shop's workloads are annotated so, from here on."""
+    values = {"rules": "shop", **more}
+    return tuple(f"--set-string=annotations.canary-analyzer\\.io/{name}={value}" for name, value in values.items())
+
+
+def told(shop: Shop) -> dict[str, list[str]]:
+    """The reasons of the Events on the shop's Deployment, by what they are about, in alphabetical order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for event in shop.namespace.list("events"):
+        if event["reason"].startswith("Canary"):
+            assert event["involvedObject"]["name"] == RELEASE, event
+            found[event["message"].partition(":")[0]].append(event["reason"])
+    return {about: sorted(reasons) for about, reasons in found.items()}
