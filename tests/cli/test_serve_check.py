@@ -105,6 +105,7 @@ def test_rule_sets_that_routes_name(bench: Bench) -> None:
         ("database", "postgresql://u:geheim@127.0.0.1:9/x", 4, "database: PostgreSQL at 127.0.0.1:9, database x: "),
         ("listen", "{tls_certificate: /no.pem, tls_key: /no.key}", 2, "/no.key cannot be read: No such file"),
         ("access", "{service_accounts: {enabled: true}}", 4, "access.service_accounts: no Kubernetes cluster is"),
+        ("watch", "{namespaces: [shop]}", 4, "watch: no Kubernetes cluster is"),
     ],
 )
 def test_something_is_wrong(
