@@ -34,7 +34,7 @@ faults: ## 200 kills, and outages in their full length (at most 12 minutes; FAUL
 	$(PYTEST) tests/faults --faults-full -n 4 --basetemp .cache/faults $(FAULTS)
 
 e2e: ## tests on a real control plane, Helm and Argo Rollouts (E2E="-k name"; the first time takes twelve minutes)
-	@scripts/setup python prometheus cluster
+	@scripts/setup python prometheus postgresql cluster
 	@tests/cluster/enter python -m tests.cluster $(E2E)
 
 lint: ## ruff, mypy, import-linter, shell
