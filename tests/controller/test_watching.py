@@ -383,6 +383,7 @@ async def test_a_secret_that_may_not_be_fetched_is_told_once_and_let_go(
     async with world.running():
         await until(lambda: world.clock.time > NOW + 300)
     assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["not analysed"]
+    assert world.became("refused") == 1
 
 
 def test_the_rights_that_are_looked_for() -> None:
