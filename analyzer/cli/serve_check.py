@@ -18,8 +18,10 @@ from analyzer.platforms.command import Command
 from analyzer.platforms.rights import Right, missing, sentence
 from analyzer.rendering.text import printable
 from analyzer.service.assembly import access_of
+from analyzer.service.ordering import rules_text
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.service.tokens import TokensOf
+from analyzer.service.watch_settings import rules_of
 from analyzer.sources.prometheus.client import PrometheusClient
 from analyzer.store.address import Address
 from analyzer.store.inspection import Schema, inspect
@@ -65,6 +67,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for folder in settings.rules:
         for finding in _of_rules(folder):
             yield finding
+    for key, rules in rules_of(settings.watch.routes):
+        yield _of_route(key, rules, settings)
     for name, target in settings.targets.items():
         yield await _of_target(name, target.rollback)
     yield _of_helm(settings)
@@ -144,6 +148,14 @@ def _of_rules(folder: Path) -> list[Finding]:
         else:
             found.append(Finding(f"rules: good: {file}, {len(document.rule_set.spec.rules)} rules"))
     return found
+
+
+def _of_route(key: str, rules: str, settings: Settings) -> Finding:
+    try:
+        rules_text(rules, settings)
+    except UsageError as error:
+        return _failed(key, error)
+    return Finding(f"{key}: good: {rules}")
 
 
 async def _of_target(name: str, rollback: str) -> Finding:

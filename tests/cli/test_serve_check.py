@@ -83,6 +83,14 @@ def test_all_is_good(bench: Bench, prometheus: Misbehaving) -> None:
     assert not (bench.folder / "canary.db").exists()
 
 
+def test_rule_sets_that_routes_name(bench: Bench) -> None:
+    bench.settings["watch"] = "{routes: [{rules: none}, {rules: quick, routes: [{rules: quik}]}]}"
+    code, good, bad = bench.check()
+    assert code == 2
+    assert "watch.routes[1].rules: good: quick" in good
+    assert "watch.routes[1].routes[0].rules: rules 'quik': the service has no rule set of that name: did you" in bad
+
+
 @pytest.mark.parametrize(
     ("key", "value", "code", "told"),
     [
