@@ -14,7 +14,7 @@ from analyzer.controller.sighting import Candidate, Outcome, Place, Settled
 from analyzer.errors import PlatformUnavailable
 from analyzer.model.target import PlatformKind
 from analyzer.service.watch_telemetry import WatchTelemetry
-from tests.controller.conftest import QuickClock
+from tests.controller.conftest import QuickClock, until
 
 pytestmark = pytest.mark.anyio
 NOW = 1_800_000_000.0
@@ -62,11 +62,6 @@ class Bench:
             task.cancel()
             await asyncio.wait([task])
 
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not holds():
-                await asyncio.sleep(0.001)
-
 
 def candidate(revision: int = 2) -> Callable[[], Awaitable[Candidate]]:
     async def look() -> Candidate:
@@ -91,7 +86,7 @@ async def test_an_outage_of_hours_is_waited_for() -> None:
     with capture_logs() as logs:
         async with bench.running():
             bench.desk.put(place(), 2, fails(1200, PlatformUnavailable("away")))
-            await bench.until(lambda: bench.became("first") == 1)
+            await until(lambda: bench.became("first") == 1)
     assert max(bench.clock.slept) == LATER
     assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["an upgrade waits"]
 
@@ -102,7 +97,7 @@ async def test_what_nobody_foresaw_hinders_nobody_else() -> None:
         async with bench.running():
             bench.desk.put(place("odd"), 2, fails(3, ZeroDivisionError()))
             bench.desk.put(place(), 2, candidate())
-            await bench.until(lambda: bench.became("first") == 1 and bench.orders.ordered == [2])
+            await until(lambda: bench.became("first") == 1 and bench.orders.ordered == [2])
     assert sum("exc_info" in each for each in logs) == 3
 
 
@@ -117,7 +112,7 @@ async def test_a_newer_revision_replaces_one_that_is_looked_at() -> None:
         bench.desk.put(place(), 2, slow)
         await asyncio.sleep(0.01)
         bench.desk.put(place(), 3, candidate(3))
-        await bench.until(lambda: bench.orders.ordered == [3])
+        await until(lambda: bench.orders.ordered == [3])
         going.set()
         await asyncio.sleep(0.05)
     assert bench.clock.slept == []  # nobody waits for the older one
@@ -127,7 +122,7 @@ async def test_what_is_gone_is_not_looked_at_again() -> None:
     bench = Bench()
     async with bench.running():
         bench.desk.put(place(), 2, fails(10**6, PlatformUnavailable("away")))
-        await bench.until(lambda: len(bench.clock.slept) > 2)
+        await until(lambda: len(bench.clock.slept) > 2)
         bench.desk.drop(place())
         await asyncio.sleep(0.01)
         before = len(bench.clock.slept)
@@ -140,6 +135,6 @@ async def test_each_refusal_is_told_once() -> None:
     bench.orders.refusals = ["no such rule set"] * 3 + ["a parameter is missing"] * 2
     async with bench.running():
         bench.desk.put(place(), 2, candidate())
-        await bench.until(lambda: bench.orders.ordered == [2])
+        await until(lambda: bench.orders.ordered == [2])
     assert bench.orders.told == ["2: no such rule set", "2: a parameter is missing"]
     assert bench.became("refused") == 2

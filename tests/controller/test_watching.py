@@ -4,7 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.entry import Entry, State
 from analyzer.store.schema import ANALYSES
-from tests.controller.conftest import QuickClock
+from tests.controller.conftest import QuickClock, until
 from tests.controller.test_releases import NOW, secret
 from tests.controller.watched_api import Line, WatchedApi, page, refuses, stream
 from tests.platforms.fake_kubeconfig import written
@@ -127,15 +127,6 @@ class World:
 @pytest.fixture
 def world(api: WatchedApi, database: Database, tmp_path: Path) -> World:
     return World(api, database, tmp_path)
-
-
-async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            found = holds()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.01)
 
 
 RECENT = "2027-01-15T07:59:00Z"
