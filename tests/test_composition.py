@@ -261,3 +261,19 @@ def test_only_an_upgrade_is_looked_at_before_it_has_ended(kind: str, doing: str,
     else:
         with pytest.raises(PlatformError, match="is in progress"):
             make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked
+
+
+@pytest.mark.parametrize(("expected", "begins"), [(None, True), ("2", True), ("1", False), ("3", False)])
+def test_another_revision_than_the_one_that_was_meant_is_not_analysed(expected: str | None, begins: bool) -> None:
+    """Two upgrades within seconds: the analysis of the first one must not be a second one of the other."""
+    deployment = DEPLOYMENT.model_copy(update={"unchanged": True})
+    order = AnalysisOrder(
+        target=WEB, rules="http", parameters={}, access=None, wanted=Wanted(), expected_revision=expected
+    )
+    assert deployment.current.number == "2"
+    if begins:
+        make_plan(order, rule_set({"health": "pods"}), deployment, PodSource(nobody), 0.0)
+    else:
+        words = f"revision {expected} of helm/web was to be analysed, and it is at revision 2 now: nothing was analysed"
+        with pytest.raises(PlatformError, match=words):
+            make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked

@@ -44,6 +44,7 @@ class AnalysisOrder:
     rollback_command: str | None = None
     rollback: RollbackOptions = field(default_factory=RollbackOptions)
     to_revision: int | None = None
+    expected_revision: str | None = None  # None: whichever is current
     on_fail: OnFail | None = None  # None: the rule set's
     retry: bool = False
     gitops: GitOps = field(default_factory=GitOps)

@@ -65,10 +65,16 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     """The plan of an analysis that starts now, if its way back is possible.
 
     Raises:
-        PlatformError: an operation is in progress.
+        PlatformError: an operation is in progress, or another revision is there than the one that was meant.
         NoWayBack: the way back is impossible, and acting is wanted.
         UsageError: the sides cannot be told apart.
     """
+    current = deployment.current.number
+    if order.expected_revision not in {None, current}:
+        raise PlatformError(
+            f"revision {order.expected_revision} of {deployment.target} was to be analysed, and it is at revision "
+            f"{current} now: nothing was analysed"
+        )
     if deployment.in_progress and (order.acting or not _is_looked_at_by_a_hook(deployment)):
         target, wanted = deployment.target, deployment.wanted
         where = f" --namespace {target.namespace}" if target.namespace else ""

@@ -131,6 +131,7 @@ def _order(candidate: Candidate, wish: Wish) -> Order:
             rules=wish.rules,
             parameters=wish.parameters,
             prometheus=wish.prometheus,
+            expected_revision=str(candidate.revision),
             on_fail=wish.on_fail,
             pods=True,
             dry_run=wish.mode != Mode.ENFORCE,

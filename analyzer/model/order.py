@@ -15,7 +15,8 @@ class Order(Model):
     `rule_set` is the whole text of a rule set (YAML or JSON); otherwise `rules` names one that the service has.
     `prometheus` names one of the service's connections: an order names no host. `since` is in Unix seconds; None:
     what the platform says. `retry` clears the abort of a Rollout's newest revision first. A target `command/NAME` is
-    one that the service's settings have. `on_fail` counts before the rule set's own `onFail`.
+    one that the service's settings have. `on_fail` counts before the rule set's own `onFail`. Nothing is analysed if
+    the target is at another revision than `expected_revision` when the analysis begins.
     """
 
     target: str = Field(min_length=3, max_length=300, pattern=r"^[a-z-]+/.+$", examples=["helm/web"])
@@ -30,6 +31,7 @@ class Order(Model):
     revision: str | None = Field(default=None, max_length=200)
     previous: str | None = Field(default=None, max_length=200)
     to_revision: int | None = Field(default=None, ge=0)
+    expected_revision: str | None = Field(default=None, min_length=1, max_length=200, examples=["8"])
     on_fail: OnFail | None = None
     retry: bool = False
     pods: bool = False

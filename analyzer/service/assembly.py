@@ -155,6 +155,7 @@ class Assembly:
             kubeconfig=self._settings.kubeconfig,
             context=self._settings.context,
             to_revision=order.to_revision,
+            expected_revision=order.expected_revision,
             on_fail=order.on_fail,
             retry=order.retry,
             gitops=GitOps(mode=self._settings.gitops),

@@ -123,6 +123,8 @@ def _check_target(order: Order, target: Target, settings: Settings) -> None:
     if known is None or known.namespace != order.namespace:
         place = f" in the namespace {order.namespace}" if order.namespace else " without a namespace"
         raise UsageError(f"target {target}: the service's settings have no such target{place}")
+    if order.expected_revision is not None:
+        raise UsageError(f"expected_revision: {target} has no revisions that it can be at: leave it out")
     if order.to_revision is not None:
         raise UsageError(
             f"to_revision: is for helm/NAME, rollout/NAME and application/NAME; {target} is taken back by its command"

@@ -127,6 +127,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"canary": None, "baseline": None}, "spec.sides.label"),
     ({"canary": "version=2"}, "canary: "),
     ({"canary": 'version="2"} or vector(1) or {a="b"'}, "canary: "),
+    ({"expected_revision": "3"}, "expected_revision: command/"),
     ({"to_revision": 3}, "to_revision: is for helm/NAME"),
     ({"target": "helm/web", "to_revision": 0}, "to_revision: 0: revisions of helm/web begin with 1"),
     ({"to_revision": -1}, "to_revision: "),

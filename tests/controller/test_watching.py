@@ -152,6 +152,7 @@ async def test_an_upgrade_becomes_an_order(world: World, api: WatchedApi) -> Non
     assert entry.key == "shop/ watch/helm/shop/web/2/web-2"
     assert (entry.kind, entry.name, entry.namespace) == ("helm", "web", "shop")
     assert (order.target, order.rules, order.pods, order.dry_run) == ("helm/web", "http", True, False)
+    assert order.expected_revision == "2"
     assert order.rule_set is not None
     assert (ordered.by, ordered.workloads) == ("controller", ("Deployment shop/web",))
     assert "Deployment shop/web" in ordered.why
