@@ -18,6 +18,7 @@ def test_what_is_annotated_is_observed_and_then_enforced(opened: Opening) -> Non
         judged = r"jsonpath={.metadata.annotations.canary-analyzer\.io/judged}=shop.v2/fail"
         shop.namespace.kubectl("wait", f"deployment/{RELEASE}", f"--for={judged}", "--timeout=30s")
         assert told(shop) == {"shop.v2": ["CanaryFailed", "CanaryStarted"]}
+        assert "observe mode: it would have been: rollback to revision 1" in str(shop.namespace.list("events"))
         assert rolled_back(shop) == []
         shop.serves(BAD, BAD)
 
