@@ -9,16 +9,19 @@ from pathlib import Path
 from analyzer.cli.exits import Exit
 from analyzer.cli.serving import bound, cautions, check_tls, cluster_of
 from analyzer.cli.streams import tell
+from analyzer.controller.watching import watching_rights
 from analyzer.errors import CanaryError, UsageError
 from analyzer.model.document import read_rule_file
 from analyzer.model.gitops import IN_GIT
 from analyzer.model.target import PlatformKind, Target
 from analyzer.platforms.command import Command
-from analyzer.platforms.rights import Right, missing
+from analyzer.platforms.rights import Right, missing, sentence
 from analyzer.rendering.text import printable
 from analyzer.service.assembly import access_of
+from analyzer.service.ordering import rules_text
 from analyzer.service.settings import PrometheusSettings, Settings
 from analyzer.service.tokens import TokensOf
+from analyzer.service.watch_settings import rules_of
 from analyzer.sources.prometheus.client import PrometheusClient
 from analyzer.store.address import Address
 from analyzer.store.inspection import Schema, inspect
@@ -64,6 +67,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for folder in settings.rules:
         for finding in _of_rules(folder):
             yield finding
+    for key, rules in rules_of(settings.watch.routes):
+        yield _of_route(key, rules, settings)
     for name, target in settings.targets.items():
         yield await _of_target(name, target.rollback)
     yield _of_helm(settings)
@@ -71,6 +76,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         yield _of_git()
     if settings.access.service_accounts.enabled:
         yield await _of_accounts(settings)
+    if settings.watch.is_on:
+        yield await _of_watching(settings)
 
 
 def _failed(part: str, error: CanaryError) -> Finding:
@@ -143,6 +150,14 @@ def _of_rules(folder: Path) -> list[Finding]:
     return found
 
 
+def _of_route(key: str, rules: str, settings: Settings) -> Finding:
+    try:
+        rules_text(rules, settings)
+    except UsageError as error:
+        return _failed(key, error)
+    return Finding(f"{key}: good: {rules}")
+
+
 async def _of_target(name: str, rollback: str) -> Finding:
     target = Target(kind=PlatformKind.COMMAND, name=name)
     if lacking := (await Command(target, rollback).look()).no_way_back:
@@ -164,6 +179,20 @@ def _of_git() -> Finding:
     if found:
         return Finding(f"gitops: good: {found}")
     return Finding("gitops: there is no program git on PATH, which a revert needs", Exit.ERROR)
+
+
+async def _of_watching(settings: Settings) -> Finding:
+    cluster = cluster_of(settings)
+    try:
+        lacking = await missing(cluster, watching_rights(settings.watch.namespaces))
+    except CanaryError as error:
+        return _failed("watch", error)
+    finally:
+        await cluster.close()
+    if lacking:
+        grant = "bind the ClusterRole canary-analyzer-watch of deploy/serve/rbac.yaml"
+        return Finding(f"watch: {sentence(lacking, grant=grant)}", Exit.ERROR)
+    return Finding(f"watch: good: releases and Rollouts in {', '.join(settings.watch.namespaces)[:200]}")
 
 
 async def _of_accounts(settings: Settings) -> Finding:

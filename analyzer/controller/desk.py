@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from analyzer.controller.ordering import Ordering, Refused
-from analyzer.controller.sighting import Candidate, Outcome, Place, Settled, Unsettled
+from analyzer.controller.sighting import PROMPT, Candidate, Outcome, Place, Settled, Unsettled
 from analyzer.engine.ports import Clock
-from analyzer.errors import CanaryError
+from analyzer.errors import CanaryError, PlatformUnavailable, StoreUnavailable, TooManyAnalyses
 from analyzer.service.logs import logger
 from analyzer.service.watch_telemetry import WatchTelemetry
 
@@ -23,6 +23,7 @@ MENDED: Final = 10.0
 """Seconds until one that was refused is looked at again, growing up to `MENDED_LATER`: somebody may have mended it."""
 MENDED_LATER: Final = 60.0
 _TOLD: Final = frozenset({Outcome.UNREADABLE})
+_NOT_NOW: Final = (PlatformUnavailable, StoreUnavailable, TooManyAnalyses)
 
 
 Look = Callable[[], Awaitable[Candidate | Settled | None]]
@@ -31,12 +32,13 @@ Look = Callable[[], Awaitable[Candidate | Settled | None]]
 
 @dataclass(eq=False)
 class _Case:
-    """One revision on the desk. `told` is the refusal that was told last."""
+    """One revision on the desk, `since` when (Unix seconds). `told` is what was told of it last."""
 
     place: Place
     revision: int
     look: Look
     candidate: Candidate | None = None
+    since: float = 0.0
     told: str = ""
     tries: int = 0
     waiting: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -57,7 +59,7 @@ class Desk:
         """It was seen, or has changed."""
         before = self._cases.get(place)
         self.drop(place)
-        case = _Case(place, revision, look)
+        case = _Case(place, revision, look, since=self._clock.now())
         if before is not None and before.revision == revision:
             case.told = before.told
         self._cases[place] = case
@@ -103,14 +105,30 @@ class Desk:
                 return await self._refuse(case, refused)
         except Unsettled as why:
             LOG.debug("not settled", target=str(case.place), detail=str(why))
-        except CanaryError as error:  # the API server or the database is away, or too many analyses run
-            LOG.warning("an upgrade waits", target=str(case.place), detail=str(error))
+        except _NOT_NOW as error:
+            self._warn(case, "an upgrade waits", str(error))
+        except CanaryError as error:
+            self._warn(case, "not analysed", str(error))
+            return self._until_mended(case, case.since)
         except Exception:
             LOG.exception("an upgrade could not be looked at", target=str(case.place))
+            return self._until_mended(case, case.since)
         else:
             self._settle(case, found)
             return None
         return min(SOON * 2.0**case.tries, LATER)
+
+    def _warn(self, case: _Case, event: str, detail: str) -> None:
+        """Once, whatever number of tries meets the same."""
+        if case.told != detail:
+            LOG.warning(event, target=str(case.place), revision=case.revision, detail=detail)
+            case.told = detail
+
+    def _until_mended(self, case: _Case, since: float) -> float | None:
+        """Somebody may mend it, as long as it would be analysed then."""
+        if self._clock.now() - since > max(self._catch_up, PROMPT):
+            return None
+        return min(MENDED * 2.0**case.tries, MENDED_LATER)
 
     async def _found(self, case: _Case) -> Settled | None:
         if case.candidate is None:
@@ -126,20 +144,17 @@ class Desk:
         self._telemetry.upgrade(found.outcome.value)
         place, revision = str(case.place), case.revision
         say = LOG.warning if found.outcome in _TOLD else LOG.debug
-        say("not analysed" if found.why else "seen", target=place, revision=revision, detail=found.why)
+        say("not analysed" if found.why else found.outcome.value, target=place, revision=revision, detail=found.why)
 
     async def _refuse(self, case: _Case, refused: Refused) -> float | None:
         """Tell it once, and look again for as long as it would be analysed."""
         candidate = case.candidate
         assert candidate is not None, "only a candidate is refused"
         if case.told != str(refused):
-            LOG.warning("not analysed", target=str(candidate.place), revision=candidate.revision, detail=str(refused))
+            self._warn(case, "not analysed", str(refused))
             self._telemetry.upgrade(Outcome.REFUSED.value)
-            case.told = str(refused)
             await self._tell(candidate, refused)
-        if self._clock.now() - candidate.created_at > self._catch_up:
-            return None
-        return min(MENDED * 2.0**case.tries, MENDED_LATER)
+        return self._until_mended(case, candidate.created_at)
 
     async def _tell(self, candidate: Candidate, refused: Refused) -> None:
         try:

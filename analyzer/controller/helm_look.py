@@ -63,6 +63,6 @@ def _by_metadata(sighting: Sighting[Kept], catch_up: float) -> Settled | None:
         return Settled(Outcome.OVER, f"its status is {mark.status[:40]}")
     if mark.revision == 1:
         return Settled(Outcome.FIRST, "it is the first: there is nothing to compare it with")
-    if sighting.seen_at - mark.created_at > catch_up:
+    if sighting.is_older(mark.created_at, catch_up):
         return Settled(Outcome.TOO_OLD, "it was brought out longer ago than watch.catch_up")
     return None

@@ -39,11 +39,11 @@ class Releases:
         place = _place(mark)
         if self._found is not None:
             other = self._found.get(place)
-            if other is None or mark.revision > other.revision:
+            if other is None or (mark.created_at, mark.revision) > (other.created_at, other.revision):
                 self._found[place] = mark
         else:
             known = self._newest.get(place)
-            if known is None or mark.revision >= known.revision:
+            if known is None or mark.uid == known.mark.uid or _is_newer(mark, known.mark):
                 self._note(place, mark)
 
     def gone(self, found: Object) -> None:
@@ -73,6 +73,12 @@ class Releases:
     def _drop(self, place: Place) -> None:
         del self._newest[place]
         self._forget(place)
+
+
+def _is_newer(one: Kept, other: Kept) -> bool:
+    """By its number, or by its age: what somebody else has made may have a number that Helm never comes to. Where all
+    are seen at once, the youngest is the newest; else clocks that differ must not hide the next one."""
+    return one.revision > other.revision or one.created_at > other.created_at
 
 
 def _place(mark: Kept) -> Place:

@@ -55,7 +55,7 @@ def settled(state: State, sighting: Sighting[Stamp], catch_up: float) -> Settled
         return Settled(Outcome.WAY_BACK, "it restores an earlier revision")
     if state.is_aborted:
         return Settled(Outcome.OVER, "it was aborted already")
-    if sighting.seen_at - _age(current) > catch_up:
+    if sighting.is_older(_age(current), catch_up):
         return Settled(Outcome.TOO_OLD, "it was brought out longer ago than watch.catch_up")
     return current
 

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from analyzer.model.target import PlatformKind
 from analyzer.platforms.workloads import Workload
+
+PROMPT: Final = 60.0
+"""Seconds in which an upgrade is seen while somebody looks, with clocks that differ: it was not made meanwhile."""
 
 Mark = TypeVar("Mark")
 
@@ -46,6 +49,10 @@ class Sighting(Generic[Mark]):
     revision: int
     mark: Mark
     seen_at: float
+
+    def is_older(self, created_at: float, catch_up: float) -> bool:
+        """Whether it was brought out (Unix seconds) longer ago than `catch_up` when it was seen first."""
+        return self.seen_at - created_at > max(catch_up, PROMPT)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from analyzer.model.target import PlatformKind
 from analyzer.platforms.cluster import Cluster, ClusterSettings, path
 from analyzer.platforms.cluster_watch import Collection
 from analyzer.platforms.helm_storage import SECRET_TYPE, Kept, Storage
+from analyzer.platforms.rights import Right
 from analyzer.platforms.rollout_watch import API
+from analyzer.service.identity import EVERYWHERE
 from analyzer.service.logs import logger
 from analyzer.service.placing import Placing
 from analyzer.service.settings import Settings
@@ -31,7 +33,16 @@ LOG = logger(__name__)
 
 AGAIN: Final = 10.0
 """Seconds after which it begins anew when it has failed in a way that nobody foresaw."""
-EVERYWHERE: Final = "*"
+
+
+def watching_rights(namespaces: Sequence[str]) -> list[Right]:
+    """What must be granted in these namespaces, or in all."""
+    return [
+        Right(group, resource, verb, "" if namespace == EVERYWHERE else namespace)
+        for namespace in namespaces
+        for group, resource in (("", "secrets"), ("", "configmaps"), ("argoproj.io", "rollouts"))
+        for verb in ("list", "watch")
+    ]
 
 
 async def watch(settings: Settings, placing: Placing, telemetry: Telemetry) -> None:

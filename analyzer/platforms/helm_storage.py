@@ -29,7 +29,7 @@ MOST_WORKLOADS: Final = 500
 """Of one release: each is asked for."""
 
 _OBJECT_NAME: Final = re.compile(
-    r"sh\.helm\.release\.v1\.(?P<name>[a-z0-9][a-z0-9.-]{0,52})\.v(?P<revision>[1-9]\d{0,8})"
+    r"sh\.helm\.release\.v1\.(?P<name>[a-z0-9][a-z0-9.-]{0,52})\.v(?P<revision>[1-9][0-9]{0,8})"
 )
 _GZIP: Final = b"\x1f\x8b\x08"
 _WITH_HEADER: Final = 31  # zlib's word for a gzip

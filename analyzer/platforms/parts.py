@@ -33,5 +33,5 @@ def seconds(text: object) -> float | None:
     """A time of the API, in Unix seconds."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the last two of moments that no clock has
         return None

@@ -61,7 +61,9 @@ class Notices:
             case Decided():
                 self._decided = event
                 message = "; ".join(filter(None, (event.reason, self.instead)))
-                return self._told(event, _VERDICTS[event.verdict], message, is_warning=event.verdict != Verdict.PASS)
+                return self._told(
+                    event, _VERDICTS.get(event.verdict, NOT_ANALYSED), message, is_warning=event.verdict != Verdict.PASS
+                )
             case Held() if self._action != ActionKind.NONE:
                 return self._told(event, "CanaryHeld", f"no {self._action.value}: {event.reason}", is_warning=True)
             case Acted():

@@ -22,7 +22,7 @@ from analyzer.service.logs import logger
 from analyzer.service.ordering import resolve, rules_names, rules_text
 from analyzer.service.settings import Settings
 from analyzer.store.database import Database
-from analyzer.store.rule_texts import RuleTexts
+from analyzer.store.rule_texts import Kept, RuleTexts
 
 LOG = logger(__name__)
 
@@ -30,6 +30,9 @@ EVERY: Final = 5.0
 """Seconds between two looks at the folders."""
 GONE_AFTER: Final = 30.0
 """Seconds after which a file that is not there is deleted: whoever replaces one may take it away first."""
+YOUNG: Final = 600.0
+"""Seconds in which a text that another replica has kept is not deleted by one that has never had its file: a ConfigMap
+reaches their pods one after the other."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,6 +47,7 @@ class RuleSets:
         self._kept: dict[str, str] = {}  # what this process has kept, or found kept
         self._broken: dict[str, str] = {}
         self._missing: dict[str, float] = {}  # since when
+        self._seen: set[str] = set()  # the names of files that were there
 
     async def resolve(self, order: Order, now: float) -> Order:
         """The order as it is kept; see `analyzer.service.ordering.resolve`. `now` in Unix seconds.
@@ -98,21 +102,26 @@ class RuleSets:
             StoreError: the database does not answer.
         """
         kept = await self._texts.all()
-        self._kept = dict(kept)
+        self._kept = {name: each.text for name, each in kept.items()}
         there = await asyncio.to_thread(self._own_names)
+        self._seen |= there
         for name in sorted({*there, *kept}):
-            if name in there or not await asyncio.to_thread(self._folders_are_there):
-                self._missing.pop(name, None)
-            elif self._monotonic() >= self._missing.setdefault(name, self._monotonic()) + GONE_AFTER:
-                await self._forget(name)
-                measure(name, False)
+            if name not in there and await asyncio.to_thread(self._folders_are_there):
+                if await self._is_deleted(name, kept[name]):
+                    await self._forget(name)
+                    measure(name, False)
                 continue
-            else:
-                continue
+            self._missing.pop(name, None)
             why = await self._looked_at(name)
             if why != self._broken.get(name, ""):
                 self._tell(name, why, in_use=name in kept)
             measure(name, bool(why))
+
+    async def _is_deleted(self, name: str, kept: Kept) -> bool:
+        """Whether a file that is not there has been away for long enough."""
+        if name not in self._seen and await self._database.time() < kept.at + YOUNG:
+            return False
+        return self._monotonic() >= self._missing.setdefault(name, self._monotonic()) + GONE_AFTER
 
     async def _looked_at(self, name: str) -> str:
         """What is wrong with it; what is not is kept."""
@@ -131,6 +140,7 @@ class RuleSets:
     async def _forget(self, name: str) -> None:
         await self._texts.forget(name)
         self._missing.pop(name, None)
+        self._seen.discard(name)
         self._kept.pop(name, None)
         self._broken.pop(name, None)
         LOG.warning("rule set deleted", name=name)

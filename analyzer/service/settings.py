@@ -243,6 +243,11 @@ class Settings(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.watch.catch_up > self.keep_for.total_seconds():
+            raise ValueError(
+                "watch.catch_up: is longer than keep_for: what was analysed and is not kept any more would be analysed "
+                "again"
+            )
         if self.replicas > 1 and Address.read(self.database.get_secret_value()).file:
             raise ValueError(
                 f"replicas: {self.replicas} cannot share an SQLite database: give the URL of a PostgreSQL, "

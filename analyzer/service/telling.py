@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from pydantic import ValidationError
+
 from analyzer.engine.ports import Clock
 from analyzer.errors import LeaseLost, PlatformError, PlatformUnavailable
 from analyzer.model.event import Decided, Event, Planned
-from analyzer.model.order import CONTROLLER, Ordered
+from analyzer.model.order import CONTROLLER, Order, Ordered
 from analyzer.model.report import Verdict
 from analyzer.model.target import PlatformKind
 from analyzer.platforms.cluster import Cluster
@@ -68,24 +70,24 @@ class Telling:
     """Tells one analysis, one word after the other; nothing where nobody has seen an upgrade. To be closed."""
 
     def __init__(self, tellings: Tellings, entry: Entry, lease: Lease, past: Sequence[Event]) -> None:
-        ordered = Ordered.model_validate_json(entry.ordered)
+        ordered = _ordered(entry)
         self._tellings = tellings
         self._entry = entry
         self._lease = lease
         self._notices = Notices(entry, ordered)
-        self._board = Board(tellings.cluster, _workloads(entry, ordered))
-        self._is_on = ordered.by == CONTROLLER and bool(self._board) and (tellings.events or tellings.annotate)
+        self._board = Board(tellings.cluster, ordered.workloads)
+        self._is_on = bool(self._board) and (tellings.events or tellings.annotate)
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         if self._is_on:
             stale = tellings.clock.now() - STALE
             for event in past:
-                self._hear(event, is_told=event.at < stale)
+                self._listen(event, is_told=event.at < stale)
 
     def hear(self, event: Event) -> None:
         """Something was recorded."""
         if self._is_on:
-            self._hear(event)
+            self._listen(event)
 
     async def finish(self, summary: Summary) -> None:
         """The analysis is about to end with this: returns when it is told, or when nobody can be told."""
@@ -107,7 +109,13 @@ class Telling:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _hear(self, event: Event, *, is_told: bool = False) -> None:
+    def _listen(self, event: Event, *, is_told: bool = False) -> None:
+        try:
+            self._hear(event, is_told=is_told)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the analysis goes on
+            self._complain(f"{type(error).__name__}: {error}")
+
+    def _hear(self, event: Event, *, is_told: bool) -> None:
         notice = self._notices.notice(event)
         if not is_told:
             self._post(notice)
@@ -160,7 +168,17 @@ class Telling:
         self._tellings.complain(self._entry.id, sentence)
 
 
-def _workloads(entry: Entry, ordered: Ordered) -> Sequence[str]:
-    """Those that the order names; a Rollout is its own."""
-    own = [f"Rollout {entry.namespace}/{entry.name}"] if entry.kind == PlatformKind.ROLLOUT else []
-    return ordered.workloads or own
+def _ordered(entry: Entry) -> Ordered:
+    """What was ordered, with the workloads on which it is told: none, unless an upgrade was seen. A Rollout is its own.
+
+    One that cannot be read (a later version has written it) is told nowhere.
+    """
+    nothing = Ordered(order=Order(target=f"{entry.kind}/{entry.name}"), by="")
+    try:
+        ordered = Ordered.model_validate_json(entry.ordered)
+    except ValidationError:
+        return nothing
+    if ordered.by != CONTROLLER:
+        return nothing
+    own = (f"Rollout {entry.namespace}/{entry.name}",) if entry.kind == PlatformKind.ROLLOUT else ()
+    return ordered.model_copy(update={"workloads": ordered.workloads or own})

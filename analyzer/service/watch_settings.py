@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from analyzer.model.marks import NONE
 from analyzer.model.route import Mode, Route
 from analyzer.model.suggestion import listed
 from analyzer.service.values import Name, Namespace, Part, in_lower_case, listed_text, seconds
@@ -41,7 +42,7 @@ class Watch(Part):
             ValueError: there is not; with its key.
         """
         names = sorted(known)
-        for key, name in (("watch.prometheus", self.prometheus), *_named(self.routes, "watch.routes")):
+        for key, name in (("watch.prometheus", self.prometheus), *_named(self.routes)):
             if name not in names:
                 instead = f"write {listed(names)}" if names else "write one, such as prometheus: http://prometheus:9090"
                 raise ValueError(f"{key}: there is no connection of that name: {instead}")
@@ -54,9 +55,22 @@ class Watch(Part):
         return namespaces
 
 
-def _named(routes: Sequence[Route], around: str) -> Iterator[tuple[str, str]]:
+def rules_of(routes: Sequence[Route]) -> Iterator[tuple[str, str]]:
+    """The rule sets that routes name, with their keys."""
+    for key, route in _every(routes, "watch.routes"):
+        if route.rules not in {None, NONE}:
+            yield f"{key}.rules", str(route.rules)
+
+
+def _named(routes: Sequence[Route]) -> Iterator[tuple[str, str]]:
     """The connections that routes name, with their keys."""
-    for number, route in enumerate(routes):
+    for key, route in _every(routes, "watch.routes"):
         if route.prometheus is not None:
-            yield f"{around}[{number}].prometheus", route.prometheus
-        yield from _named(route.routes, f"{around}[{number}].routes")
+            yield f"{key}.prometheus", route.prometheus
+
+
+def _every(routes: Sequence[Route], around: str) -> Iterator[tuple[str, Route]]:
+    for number, route in enumerate(routes):
+        key = f"{around}[{number}]"
+        yield key, route
+        yield from _every(route.routes, f"{key}.routes")

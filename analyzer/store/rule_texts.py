@@ -1,6 +1,7 @@
 """The last good text of each rule set of the service's folders: what is used while a file is broken."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,17 +10,25 @@ from analyzer.store.database import Database
 from analyzer.store.schema import RULE_SETS
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A text, and when it was kept (Unix seconds)."""
+
+    text: str
+    at: float
+
+
 class RuleTexts:
     """The texts in a database. Every method may raise StoreError, and StoreUnavailable when asking again may help."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self) -> Mapping[str, str]:
+    async def all(self) -> Mapping[str, Kept]:
         """Every text, by its rule set's name."""
         async with self._database.read() as connection:
-            rows = await connection.execute(select(RULE_SETS.c.name, RULE_SETS.c.text))
-            return {row.name: row.text for row in rows}
+            rows = await connection.execute(select(RULE_SETS))
+            return {row.name: Kept(row.text, row.at) for row in rows}
 
     async def get(self, name: str) -> str | None:
         """One of them."""

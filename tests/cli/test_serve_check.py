@@ -83,6 +83,14 @@ def test_all_is_good(bench: Bench, prometheus: Misbehaving) -> None:
     assert not (bench.folder / "canary.db").exists()
 
 
+def test_rule_sets_that_routes_name(bench: Bench) -> None:
+    bench.settings["watch"] = "{routes: [{rules: none}, {rules: quick, routes: [{rules: quik}]}]}"
+    code, good, bad = bench.check()
+    assert code == 2
+    assert "watch.routes[1].rules: good: quick" in good
+    assert "watch.routes[1].routes[0].rules: rules 'quik': the service has no rule set of that name: did you" in bad
+
+
 @pytest.mark.parametrize(
     ("key", "value", "code", "told"),
     [
@@ -97,6 +105,7 @@ def test_all_is_good(bench: Bench, prometheus: Misbehaving) -> None:
         ("database", "postgresql://u:geheim@127.0.0.1:9/x", 4, "database: PostgreSQL at 127.0.0.1:9, database x: "),
         ("listen", "{tls_certificate: /no.pem, tls_key: /no.key}", 2, "/no.key cannot be read: No such file"),
         ("access", "{service_accounts: {enabled: true}}", 4, "access.service_accounts: no Kubernetes cluster is"),
+        ("watch", "{namespaces: [shop]}", 4, "watch: no Kubernetes cluster is"),
     ],
 )
 def test_something_is_wrong(

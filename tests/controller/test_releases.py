@@ -86,6 +86,16 @@ def test_a_release_that_is_installed_anew_is_another_one() -> None:
     assert seen.said == ["web.v2 deployed", "-web", "web.v1 deployed", "web.v1 deployed"]
 
 
+def test_a_number_that_helm_never_comes_to_hides_nothing() -> None:
+    seen = Seen()
+    seen.list(secret("web", 1), secret("web", 999_999))
+    later = secret("web", 2)
+    later["metadata"]["creationTimestamp"] = "2027-01-15T07:30:00Z"
+    seen.releases.seen(later)
+    seen.list(secret("web", 1), later, secret("web", 999_999))
+    assert seen.said == ["web.v999999 deployed", "web.v2 deployed"]
+
+
 def test_when_it_was_seen_first_stays() -> None:
     seen = Seen()
     seen.list(secret("web", 2, "pending-upgrade"))

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from analyzer.controller.watching import Controller
+from analyzer.controller.watching import Controller, watching_rights
 from analyzer.model.order import Ordered
 from analyzer.platforms.cluster import Cluster, ClusterSettings
+from analyzer.platforms.rights import sentence
 from analyzer.service.placing import Placing
 from analyzer.service.rulesets import RuleSets
 from analyzer.service.settings import Settings
@@ -336,3 +338,33 @@ async def test_a_rollout_of_a_release_is_the_releases(world: World, api: Watched
     async with world.running():
         await until(lambda: world.became("of_release") == 1)
     assert await world.ordered() == []
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(59, "ordered"), (61, "too_old")])
+async def test_without_catching_up_what_is_seen_at_once_is_analysed(
+    world: World, api: WatchedApi, seconds: int, outcome: str
+) -> None:
+    world.watch["catch_up"] = "0s"
+    found = world.keep(upgraded(created=datetime.fromtimestamp(NOW - seconds, UTC).isoformat()))
+    lists(api, found)
+    async with world.running():
+        await until(lambda: world.became(outcome) == 1)
+
+
+async def test_a_secret_that_may_not_be_fetched_is_told_once_and_let_go(
+    world: World, api: WatchedApi, logs: Logs
+) -> None:
+    found = world.keep(upgraded())
+    api.refusals[f"{SECRETS}/{found['metadata']['name']}"] = 403, "secrets is forbidden"
+    world.watch["catch_up"] = "5m"
+    lists(api, found)
+    async with world.running():
+        await until(lambda: world.clock.time > NOW + 300)
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["not analysed"]
+
+
+def test_the_rights_that_are_looked_for() -> None:
+    assert sentence(watching_rights(["*"]), grant="ask").endswith("in the whole cluster; grant it: ask")
+    assert 'list, watch configmaps and secrets, list, watch rollouts (argoproj.io) in namespace "shop"' in sentence(
+        watching_rights(["shop"])
+    )

@@ -37,7 +37,8 @@ def mark(api: FakeApi, result: Result = RESULT, on: tuple[str, ...] = BOTH) -> N
 
 
 def events(api: FakeApi) -> list[Any]:
-    return [each for path, each in api.objects.items() if path.startswith(EVENTS)]
+    found = [each for path, each in api.objects.items() if path.startswith(EVENTS)]
+    return sorted(found, key=lambda each: str(each["involvedObject"]["kind"]))
 
 
 def annotations(api: FakeApi, path: str = WEB) -> dict[str, str]:

@@ -10,9 +10,10 @@ import pytest
 from analyzer.composition.rules import find_rules
 from analyzer.errors import StoreUnavailable, UsageError
 from analyzer.model.order import Order
-from analyzer.service.rulesets import EVERY, GONE_AFTER, RuleSets
+from analyzer.service.rulesets import EVERY, GONE_AFTER, YOUNG, RuleSets
 from analyzer.service.settings import Settings
 from analyzer.store.database import Database
+from analyzer.store.rule_texts import Kept, RuleTexts
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +118,27 @@ async def test_one_that_is_deleted_is_gone_after_a_while(shelf: Shelf) -> None:
     assert shelf.measured == {"own": False}
 
 
+async def test_one_that_reaches_a_replica_late_is_not_deleted_by_it(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.write(GOOD)
+    await shelf.look()
+    late = tmp_path / "late"
+    late.mkdir()
+    other = Shelf(shelf.database, late)
+    for _ in range(3):
+        await other.look()
+        other.now += GONE_AFTER
+    assert await other.rule_sets.text("own") == GOOD
+    assert other.measured == {}
+
+
+async def test_one_that_was_deleted_while_the_service_was_away_is_gone(shelf: Shelf) -> None:
+    await RuleTexts(shelf.database).keep("own", GOOD, await shelf.database.time() - YOUNG)
+    await shelf.look()
+    shelf.now += GONE_AFTER
+    await shelf.look()
+    assert await RuleTexts(shelf.database).all() == {}
+
+
 async def test_one_that_comes_back_was_not_deleted(shelf: Shelf) -> None:
     for _ in range(4):
         shelf.write(GOOD)
@@ -210,7 +232,7 @@ async def test_it_looks_again_and_again_whatever_the_database_does(
     all_ = shelf.rule_sets._texts.all
     fails = iter([True])
 
-    async def sometimes() -> Mapping[str, str]:
+    async def sometimes() -> Mapping[str, Kept]:
         if next(fails, False):
             raise StoreUnavailable("away")
         return await all_()

@@ -254,6 +254,7 @@ class TestMistakes:
                 "replicas: 2",
                 "replicas: 2 cannot share an SQLite database: give the URL of a PostgreSQL, or replicas: 1",
             ),
+            ("keep_for: 1h\nwatch: {catch_up: 2h}", "watch.catch_up: is longer than keep_for: what was analysed and"),
             (
                 "replicas: 3\ndatabase: ' sqlite:///x.db'",
                 "replicas: 3 cannot share an SQLite database: give the URL of a PostgreSQL, or replicas: 1",

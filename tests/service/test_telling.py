@@ -164,6 +164,35 @@ def test_orders_of_others_are_told_nowhere(tmp_path: Path) -> None:
     assert with_cluster(tmp_path, test).requests == []
 
 
+def test_an_order_that_cannot_be_read_is_told_nowhere_and_hurts_nobody(tmp_path: Path) -> None:
+    async def test(floor: Floor, _: FakeApi) -> None:
+        later = '{"order": {"target": "helm/web", "sooner": true}, "by": "controller", "workloads": ["Deployment a/b"]}'
+        for id_, ordered in (("a", later), ("b", "{")):
+            await floor.analyses.create(Entry(id_, f"key {id_}", "prod", "helm", "web", ordered, floor.clock.now()))
+        floor.shop.errors["a"] = [PlatformError("it cannot be done")]
+        await order(floor, "c")
+        async with running(floor.supervisor(watch=ALL)):
+            await floor.until_ended("a", "b", "c")
+        assert (await floor.analyses.get("c")).summary.verdict == "pass"
+
+    with_cluster(tmp_path, test)
+
+
+def test_a_mistake_of_ours_in_telling_hinders_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(floor: Floor, api: FakeApi) -> None:
+        monkeypatch.setattr("analyzer.service.notices.Notices.notice", broken)
+        await order(floor, "a")
+        async with running(floor.supervisor(watch=ALL)):
+            await floor.until_ended("a")
+        assert (await floor.analyses.get("a")).summary.verdict == "pass"
+        assert annotation(api, "verdict") == "pass"
+
+    with_cluster(tmp_path, test)
+
+
 @pytest.mark.parametrize(("watch", "asked"), [({"events": False}, 0), ({"events": False, "annotate": True}, 1)])
 def test_what_the_settings_do_not_want_is_not_told(tmp_path: Path, watch: dict[str, bool], asked: int) -> None:
     async def test(floor: Floor, api: FakeApi) -> None:

@@ -57,7 +57,9 @@ class Serving(Asking):
             settings["watch"] = {"namespaces": [shop.namespace.name]} | watch
         self._config.write_text(json.dumps(self._settings() | settings))  # JSON is YAML
         granted = [f"{of}{role}" for role in (["observe", "enforce"] if acting else ["observe"])]
-        kubeconfig = service_account(shop.namespace, *granted, *(["watch"] if watch is not None else []))
+        granted += ["watch"] if watch is not None else []
+        granted += ["annotate"] if watch and watch.get("annotate") else []
+        kubeconfig = service_account(shop.namespace, *granted)
         given = shop.namespace.environment(shop.analyzer_helm, kubeconfig)
         self._environment = {name: value for name, value in given.items() if not name.startswith("CANARY_")}
 

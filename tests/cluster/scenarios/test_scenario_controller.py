@@ -53,6 +53,7 @@ def test_bad_is_taken_back_good_passes_and_what_says_nothing_is_left_alone(opene
 
 def test_what_came_while_the_service_was_away_is_observed_and_told(opened: Opening) -> None:
     with opened(4) as shop, Serving(shop, acting=False, watch={}) as serving:
+        assert serving.looked() == 0, serving.said
         annotate(shop, "canary-analyzer.io/rules=shpo")
         serving.kill()
         shop.upgrade("errors-5")
