@@ -11,7 +11,7 @@ from analyzer.model.document import read_rule_set
 from analyzer.service.settings import Actions, Settings, load
 from tests.cluster.bed import Bed
 from tests.cluster.process import CommandError, run
-from tests.cluster.rendering import GOOD, NAMESPACE, RELEASE, one, render, rendered
+from tests.cluster.rendering import GOOD, NAMESPACE, RELEASE, notes, one, render, rendered
 from tests.deploy.chart import CHART, DEPLOY, EXAMPLES, VALUES, alerts, documents, merged, read
 
 Json = dict[str, Any]
@@ -239,12 +239,12 @@ NOTES = {
 
 @pytest.mark.parametrize(("values", "sentence"), NOTES.values(), ids=NOTES)
 def test_the_notes_tell(helm: int, values: tuple[str, ...], sentence: str) -> None:
-    assert sentence in render(helm, *values, notes=True)
+    assert sentence in notes(helm, *values)
 
 
 def test_the_notes_of_a_careful_installation_have_no_warning(helm: int) -> None:
     for file in ("observe", "postgresql"):
-        assert "WARNING" not in render(helm, f"--values={CHART}/ci/{file}.yaml", notes=True)
+        assert "WARNING" not in notes(helm, f"--values={CHART}/ci/{file}.yaml")
 
 
 def test_a_package_of_it_is_whole(bed: Bed, helm: int, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import promql_parser
 import pytest
@@ -19,7 +18,7 @@ KNOWN = NAMES | {f"{name}{part}" for name in NAMES for part in ("_bucket", "_sum
 ALERTS = {rule["alert"]: rule for rule in alerts()}
 OTHERS = 'job="another",namespace="canary"'
 
-# What is scraped every 30 seconds, for half an hour or seven hours.
+# What is scraped every 30 seconds, for seven hours.
 WELL = {
     "canary_build_info{OURS}": "1x840",
     'canary_http_requests_total{OURS,route="/readyz",status="200"}': "0+6x840",
@@ -66,6 +65,9 @@ ILL: dict[str, tuple[Json, Json]] = {
     "CanaryRuleSetBroken": ({'canary_rule_set_broken{OURS,name="http"}': "1x840"}, {"name": "http"}),
     "CanaryWatchSilent": ({'canary_watch_seconds_since_last_word{OURS,pod="a"}': "0+30x840"}, {}),
 }
+
+SOON, LATE = "20m", "420m"
+OF_HOURS = {"CanaryNothingToJudge"}
 
 
 def test_every_alert_is_tried() -> None:
@@ -130,38 +132,36 @@ def test_promtool_takes_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.prometheus
-def test_each_alert_fires_when_it_should_and_not_when_all_is_well(tmp_path: Path) -> None:
-    tests = [_case("all is well", {}, [])]
-    for name, (series, labels) in ILL.items():
-        fires = {"exp_labels": {"severity": "warning"} | labels, "exp_annotations": ALERTS[name]["annotations"]}
-        tests.append(_case(name, series, [name], fires))
-        others = {key.replace("OURS", OTHERS): value for key, value in series.items() if name != "CanaryAnalyzerDown"}
-        tests.append(_case(f"{name}: of another installation", others, []))
-    content = {"rule_files": [str(rules_file(tmp_path))], "evaluation_interval": "30s", "tests": tests}
-    file = tmp_path / "tests.json"
+@pytest.mark.parametrize("name", ALERTS)
+def test_it_fires_when_it_should(name: str, tmp_path: Path) -> None:
+    series, labels = ILL[name]
+    said = {"exp_labels": {"severity": "warning"} | labels, "exp_annotations": ALERTS[name]["annotations"]}
+    others = {key.replace("OURS", OTHERS): value for key, value in series.items() if name != "CanaryAnalyzerDown"}
+    at = LATE if name in OF_HOURS else SOON
+    tried([_case(name, series, at, {name: [said]}), _case("of another installation", others, at, {name: []})], tmp_path)
+
+
+@pytest.mark.prometheus
+def test_none_fires_when_all_is_well(tmp_path: Path) -> None:
+    silent: dict[str, list[Json]] = {name: [] for name in ALERTS}
+    tried([_case("all is well", {}, SOON, silent), _case("for hours", {}, LATE, silent)], tmp_path)
+
+
+def tried(tests: list[Json], folder: Path) -> None:
+    file = folder / "tests.json"
+    content = {"rule_files": [str(rules_file(folder))], "evaluation_interval": "1m", "tests": tests}
     file.write_text(json.dumps(content))
     promtool("test", "rules", str(file))
 
 
-def _case(name: str, series: Json, fire: list[str], alert: Json | None = None) -> Json:
-    """At 20 minutes, and for what looks at hours at seven, just these alerts fire."""
-    whole = {**WELL, **series}
-    at = "420m" if fire == ["CanaryNothingToJudge"] or not fire else "20m"
-    expected: list[Json] = []
-    for each in ALERTS:
-        silent: Json = {"eval_time": at, "alertname": each, "exp_alerts": []}
-        if each in fire:
-            assert alert is not None
-            expected.append({**silent, "exp_alerts": [alert]})
-        elif not fire:
-            expected += [silent, {**silent, "eval_time": "20m"}]
+def _case(name: str, series: Json, at: str, alerts_then: dict[str, list[Json]]) -> Json:
     return {
         "name": name,
         "interval": "30s",
-        "input_series": [{"series": _ours(key), "values": value} for key, value in whole.items()],
-        "alert_rule_test": expected,
+        "input_series": [
+            {"series": key.replace("OURS", OURS), "values": value} for key, value in {**WELL, **series}.items()
+        ],
+        "alert_rule_test": [
+            {"eval_time": at, "alertname": each, "exp_alerts": fire} for each, fire in alerts_then.items()
+        ],
     }
-
-
-def _ours(series: str) -> Any:  # noqa: ANN401 -- JSON
-    return series.replace("OURS", OURS)
