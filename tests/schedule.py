@@ -15,6 +15,7 @@ LONG = (
     "tests/faults/test_kills_on_postgresql.py",
     "tests/faults/test_replicas.py",
     "tests/faults/test_prometheus_outages.py",
+    "tests/ci/test_ci_live.py",
     "tests/sources/test_prometheus_source.py",
     "tests/demo/test_demo_scraping.py",
     "tests/cli/test_failures.py",

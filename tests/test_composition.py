@@ -11,6 +11,7 @@ from analyzer.composition.order import AnalysisOrder, Wanted
 from analyzer.composition.planning import _check_rights, make_plan, planned
 from analyzer.composition.platforms import platform_of
 from analyzer.composition.rules import needs_way_back, with_pods
+from analyzer.engine.guards import superseding
 from analyzer.errors import CanaryError, PlatformError, PlatformForbidden, PlatformUnavailable
 from analyzer.model.gitops import GitOps, GitOpsMode
 from analyzer.model.reading import Absence, Missing
@@ -236,3 +237,27 @@ def test_an_operation_under_way_is_waited_for_by_a_person(kind: str, by_hand: bo
     with pytest.raises(PlatformError, match=f"an operation on {kind}/web is in progress \\(Running\\)") as raised:
         make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked
     assert ("roll back by hand first: helm rollback web 1" in str(raised.value)) is by_hand
+
+
+@pytest.mark.parametrize(
+    ("kind", "doing", "acting", "begins"),
+    [
+        ("helm", "pending-upgrade", False, True),  # a post-upgrade hook that judges the upgrade which waits for it
+        ("helm", "pending-upgrade", True, False),
+        ("helm", "pending-rollback", False, False),
+        ("application", "Running", False, False),
+    ],
+)
+def test_only_an_upgrade_is_looked_at_before_it_has_ended(kind: str, doing: str, acting: bool, begins: bool) -> None:
+    target = Target(kind=PlatformKind(kind), name="web")
+    deployment = DEPLOYMENT.model_copy(update={"target": target, "in_progress": doing, "unchanged": True})
+    order = AnalysisOrder(target=target, rules="http", parameters={}, access=None, wanted=Wanted(), acting=acting)
+    if begins:
+        plan = make_plan(order, rule_set({"health": "pods"}), deployment, PodSource(nobody), 0.0)
+        assert (plan.acting, superseding(plan, deployment)) == (False, "")
+        assert "pending-rollback" in superseding(
+            plan, deployment.model_copy(update={"in_progress": "pending-rollback"})
+        )
+    else:
+        with pytest.raises(PlatformError, match="is in progress"):
+            make_plan(order, rule_set(ERRORS), deployment, None, 0.0)  # type: ignore[arg-type] # it is not asked

@@ -1,6 +1,7 @@
 """Where a report goes, and in which form."""
 
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ def render(report: "Report", form: Output) -> str:
 
 
 def emit(report: "Report", form: Output | None, file: Path | None) -> None:
-    """Print the report, or write it into a file; on GitHub Actions the step summary is written as well.
+    """Print the report, or write it into a file; on GitHub Actions the step's summary and outputs are written as well.
 
     Where that is not possible, it is said and the report goes to the next stream, so that it is not lost; nothing is
     raised, so that the exit code of the analysis stays.
@@ -60,7 +61,7 @@ def emit(report: "Report", form: Output | None, file: Path | None) -> None:
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     form = form or (Output.GITHUB if on_github and file is None else Output.TEXT)
     if form == Output.GITHUB or on_github:
-        _summarise(report)
+        _tell_github(report)
     rendered = render(report, form)
     if file is None:
         _print(report, rendered)
@@ -90,14 +91,20 @@ def check_writable(file: Path | None, flag: str) -> None:
         raise UsageError(f"{flag} {file}: cannot be written: no such folder, or a folder itself")
 
 
-def _summarise(report: "Report") -> None:
+def _tell_github(report: "Report") -> None:
     from analyzer.rendering.document import markdown
+    from analyzer.rendering.github import outputs
 
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not summary:
+    _append("GITHUB_STEP_SUMMARY", "summary", lambda: markdown(report) + "\n")
+    _append("GITHUB_OUTPUT", "outputs", lambda: outputs(report))
+
+
+def _append(variable: str, what: str, rendered: Callable[[], str]) -> None:
+    """To the file that this variable names, if it names one."""
+    if not (name := os.environ.get(variable)):
         return
     try:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(report) + "\n")
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(rendered())
     except OSError as error:
-        tell(f"canary: the step summary could not be written: {error.strerror}")
+        tell(f"canary: the step's {what} could not be written: {error.strerror}")

@@ -18,6 +18,7 @@ from analyzer.model.target import Deployment, PlatformKind
 from analyzer.platforms.application import Application
 from analyzer.platforms.flagger import Flagger
 from analyzer.platforms.helm import Helm
+from analyzer.platforms.helm_history import UPGRADING
 from analyzer.platforms.rollout import Rollout
 from analyzer.sources.recording import RecordingSource
 
@@ -68,7 +69,7 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
         NoWayBack: the way back is impossible, and acting is wanted.
         UsageError: the sides cannot be told apart.
     """
-    if deployment.in_progress:
+    if deployment.in_progress and (order.acting or not _is_looked_at_by_a_hook(deployment)):
         target, wanted = deployment.target, deployment.wanted
         where = f" --namespace {target.namespace}" if target.namespace else ""
         is_helm = target.kind == PlatformKind.HELM
@@ -94,6 +95,11 @@ def make_plan(order: AnalysisOrder, rule_set: RuleSet, deployment: Deployment, s
     if reason := preflight(plan, needs_way_back=needs_way_back(rule_set)):
         raise NoWayBack(reason)
     return plan
+
+
+def _is_looked_at_by_a_hook(deployment: Deployment) -> bool:
+    """Helm waits for a post-upgrade hook before it calls the upgrade deployed: such a hook may look, and not act."""
+    return deployment.target.kind == PlatformKind.HELM and deployment.in_progress == UPGRADING
 
 
 async def _retry(order: AnalysisOrder, platform: Platform) -> float:

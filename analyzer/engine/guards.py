@@ -11,11 +11,14 @@ from analyzer.model.target import TAKES_BACK, ActionKind, Deployment, PlatformKi
 
 
 def superseding(plan: Plan, now: Deployment) -> str:
-    """Why the analysis has lost its subject, or empty: a newer revision, an upgrade in progress, or a way back."""
+    """Why the analysis has lost its subject, or empty: a newer revision, an upgrade in progress, or a way back.
+
+    An upgrade that was in progress when the analysis began is its subject.
+    """
     target, analysed = plan.deployment.target, plan.deployment.current.number
     if now.current.number != analysed:
         return f"{target} is at revision {now.current.number} now, not at {analysed}, which was analysed"
-    if now.in_progress:
+    if now.in_progress and now.in_progress != plan.deployment.in_progress:
         return f"an operation on {target} is in progress ({now.in_progress})"
     return now.taken_back
 

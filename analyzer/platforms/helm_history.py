@@ -12,7 +12,9 @@ from analyzer.errors import PlatformError
 from analyzer.model.report import Verdict
 from analyzer.model.target import Revision
 
-IN_PROGRESS = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
+UPGRADING = "pending-upgrade"
+"""An upgrade until its last hook has ended: its pods are there before, and a hook may look at them."""
+IN_PROGRESS = frozenset({"pending-install", UPGRADING, "pending-rollback", "uninstalling"})
 
 # `superseded` alone proves nothing: Helm also writes it over a failed revision when the next one succeeds (an upgrade
 # after a failed install) and over any revision when a rollback from it fails. What it leaves is the description.

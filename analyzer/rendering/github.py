@@ -1,4 +1,5 @@
-"""A report as workflow commands of GitHub Actions: one annotation for the verdict, one for each failed rule."""
+"""A report for GitHub Actions: as workflow commands, an annotation for the verdict and one for each failed rule; and as
+outputs of the step."""
 
 from analyzer.model.judgement import Standing
 from analyzer.model.report import Report, Verdict
@@ -16,6 +17,18 @@ def annotations(report: Report) -> str:
         if judgement.standing == Standing.FAIL
     ]
     return "\n".join(lines) + "\n"
+
+
+def outputs(report: Report) -> str:
+    """The report's leading fields as outputs of a step, a line each: whatever they say, it cannot name another one."""
+    fields = {
+        "verdict": report.verdict.value,
+        "action": report.action.kind.value,
+        "result": report.action.result.value,
+        "held-by": report.held_by.value if report.held_by else "",
+        "reason": report.reason,
+    }
+    return "".join(f"{name}={printable(value)}\n" for name, value in fields.items())
 
 
 def _command(level: str, title: str, message: str) -> str:

@@ -31,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "SHOWN_EVERY", 0.02)
     monkeypatch.setattr(following, "OPENED_EVERY", 0.02)
     monkeypatch.setenv("CANARY_TOKEN", TOKEN)
-    for name in ("CANARY_ACTIONS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CANARY_PROMETHEUS"):
+    for name in ("CANARY_ACTIONS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "CANARY_PROMETHEUS"):
         monkeypatch.delenv(name, raising=False)
 
 

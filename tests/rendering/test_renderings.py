@@ -10,7 +10,7 @@ from analyzer.model.judgement import Evidence, Interval, Judgement, Standing
 from analyzer.model.report import Action, ActionResult, Guard, Report, Verdict
 from analyzer.model.target import ActionKind, PlatformKind, Revision, Stage, Target
 from analyzer.rendering.document import markdown
-from analyzer.rendering.github import annotations
+from analyzer.rendering.github import annotations, outputs
 from analyzer.rendering.html import render
 from analyzer.rendering.junit import junit
 from analyzer.rendering.text import text
@@ -135,6 +135,15 @@ def test_annotations_are_one_line_each_whatever_the_words() -> None:
 )
 def test_annotation_levels(verdict: Verdict, level: str) -> None:
     assert annotations(report(verdict=verdict, judgements=())).startswith(f"::{level} title=")
+
+
+def test_outputs_are_a_line_each_whatever_the_words() -> None:
+    told = report(reason="a\nverdict=pass\r\nresult<<END\u2028x \x85 END", held_by=Guard.STORM)
+    lines = dict(line.split("=", 1) for line in outputs(told).splitlines())
+    assert outputs(told).count("\n") == len(lines) == 5
+    assert [lines[name] for name in ("verdict", "action", "result", "held-by")] == ["fail", "rollback", "done", "storm"]
+    assert lines["reason"].startswith("a verdict=pass  result<<END")
+    assert "held-by=\n" in outputs(report())
 
 
 @pytest.mark.parametrize("form", [text, markdown, annotations])
