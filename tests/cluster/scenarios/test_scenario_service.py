@@ -77,5 +77,6 @@ def test_a_service_that_may_only_observe_says_so_and_does_dry_runs(opened: Openi
 def test_the_rights_of_the_service_are_those_of_a_check() -> None:
     ours, its = roles(RIGHTS), {**roles(OF_ONE_NAMESPACE), **roles(OF_ROLLOUTS)}
     assert {name: ours[name] for name in its} == its
-    more = ("callers", "watch", "annotate", "flagger-observe")
-    assert ours.keys() - its.keys() == {f"canary-analyzer-{name}" for name in more}
+    assert ours.keys() - its.keys() == {
+        f"canary-analyzer-{name}" for name in ("callers", "watch", "annotate", "flagger-observe")
+    }
