@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from analyzer.concurrency import together
 from analyzer.controller.sighting import Candidate, Outcome, Place, Settled
 from analyzer.errors import PlatformForbidden, UsageError
+from analyzer.model.marks import PREFIX
 from analyzer.model.order import CONTROLLER, Order
 from analyzer.model.suggestion import listed
 from analyzer.model.wish import Marked, Mode, Wish, wish_of
@@ -60,7 +61,8 @@ class Ordering:
             if not workloads:
                 return Settled(Outcome.OVER, "its workloads are not there any more")
             names = tuple(map(str, workloads))
-            wish = wish_of(workloads, namespace, self._watch)
+            # In a thread: hundreds of workloads may each say a lot, and analyses go on beside it.
+            wish = await asyncio.to_thread(wish_of, workloads, namespace, self._watch)
             if wish is None:
                 return Settled(Outcome.LEFT_ALONE, "neither annotation nor route wants an analysis")
             _check_storage(candidate.place)
@@ -115,7 +117,7 @@ class Ordering:
             found = await self._cluster.get(path("v1", "namespaces", name=name), metadata_only=True)
         except PlatformForbidden:
             found = None
-        return Marked("Namespace", "", name, _texts(found or {}, "labels"), _texts(found or {}, "annotations"))
+        return Marked("Namespace", "", name, _texts(found or {}, "labels"), _ours(found or {}))
 
 
 def _check_storage(place: Place) -> None:
@@ -147,7 +149,12 @@ def _check_reach(candidate: Candidate) -> None:
 
 
 def _marked(each: Workload, found: dict[str, object]) -> Marked:
-    return Marked(each.kind, each.namespace, each.name, _texts(found, "labels"), _texts(found, "annotations"))
+    return Marked(each.kind, each.namespace, each.name, _texts(found, "labels"), _ours(found))
+
+
+def _ours(found: dict[str, object]) -> dict[str, str]:
+    """The annotations that may be meant for us: others may be large, and are not kept."""
+    return {name: value for name, value in _texts(found, "annotations").items() if name.startswith(PREFIX)}
 
 
 def _texts(found: dict[str, object], part: str) -> dict[str, str]:
