@@ -8,6 +8,7 @@ rollouts        the revision of each Rollout, from its metadata
 helm_look       a closer look at a revision of a release: which workloads, is it a way back
 rollout_look    the same of a Rollout
 ordering        from workloads to a wish to an order in the store
+turns           who is next: one of each namespace in turn
 desk            everything that was seen and is not settled yet
 watching        all of these together, beside the supervisor of `canary serve`
 """

@@ -7,6 +7,7 @@ from typing import Final
 
 from analyzer.controller.ordering import Ordering, Refused
 from analyzer.controller.sighting import PROMPT, Candidate, Outcome, Place, Settled, Unsettled
+from analyzer.controller.turns import Turns
 from analyzer.engine.ports import Clock
 from analyzer.errors import CanaryError, PlatformUnavailable, StoreUnavailable, TooManyAnalyses
 from analyzer.service.logs import logger
@@ -53,7 +54,7 @@ class Desk:
         self._clock = clock
         self._catch_up = catch_up
         self._cases: dict[Place, _Case] = {}
-        self._due: asyncio.Queue[_Case] = asyncio.Queue()
+        self._due: Turns[_Case] = Turns()
 
     def put(self, place: Place, revision: int, look: Look) -> None:
         """It was seen, or has changed."""
@@ -63,10 +64,11 @@ class Desk:
         if before is not None and before.revision == revision:
             case.told = before.told
         self._cases[place] = case
-        self._due.put_nowait(case)
+        self._due.put(case.place, case)
 
     def drop(self, place: Place) -> None:
         """It is not there any more."""
+        self._due.drop(place)
         case = self._cases.pop(place, None)
         if case is not None and case.waiting is not None:
             case.waiting.cancel()
@@ -94,7 +96,7 @@ class Desk:
     async def _later(self, case: _Case, seconds: float) -> None:
         await self._clock.sleep(seconds)
         case.waiting = None
-        self._due.put_nowait(case)
+        self._due.put(case.place, case)
 
     async def _consider(self, case: _Case) -> float | None:
         """Look at it; seconds until it is to be looked at again, None when it is settled."""

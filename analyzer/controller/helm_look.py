@@ -18,6 +18,9 @@ BROUGHT_OUT: Final = frozenset({"deployed", FAILED})
 TAKES_BACK: Final = 5.0
 """Seconds after a failure in which helm begins to take a revision back, where it was told so."""
 
+RESTORED: Final = 86400.0
+"""Seconds between an upgrade and its Secret, after which that comes from a backup: no clock is as wrong as that."""
+
 
 class HelmLook:
     """Looks at one at a time: each is as large as its chart while it is read. `catch_up` is in seconds."""
@@ -50,6 +53,8 @@ class HelmLook:
         release = await self._release(mark)
         if isinstance(release, Settled):
             return release
+        if release.deployed_at is not None and sighting.is_older(release.deployed_at, self._catch_up + RESTORED):
+            return Settled(Outcome.TOO_OLD, "it was brought out long before it was kept: it comes from a backup")
         return Candidate(sighting.place, mark.revision, key, mark.created_at, release.workloads)
 
     async def _release(self, mark: Kept) -> Release | Settled:

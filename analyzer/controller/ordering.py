@@ -1,16 +1,21 @@
 """From the workloads of a revision to what they want, and from that to an order in the store."""
 
 import asyncio
+import os
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import ValidationError
 
 from analyzer.concurrency import together
-from analyzer.controller.sighting import Candidate, Outcome, Settled
+from analyzer.controller.sighting import Candidate, Outcome, Place, Settled
 from analyzer.errors import PlatformForbidden, UsageError
+from analyzer.model.marks import PREFIX
 from analyzer.model.order import CONTROLLER, Order
+from analyzer.model.suggestion import listed
 from analyzer.model.wish import Marked, Mode, Wish, wish_of
 from analyzer.platforms.cluster import Cluster, path
+from analyzer.platforms.helm_program import storage_of
 from analyzer.platforms.parts import mapping
 from analyzer.platforms.telling import tell_refused
 from analyzer.platforms.workloads import Workload
@@ -47,15 +52,21 @@ class Ordering:
             Refused: what they want cannot be ordered.
             PlatformUnavailable, StoreUnavailable, TooManyAnalyses: not now.
         """
-        names = tuple(str(_marked(each, {})) for each in candidate.workloads)
+        mine = [each for each in candidate.workloads if each.namespace == candidate.place.namespace]
+        if not mine:
+            return Settled(Outcome.NO_PODS, "all of its workloads are in other namespaces")
+        names = tuple(str(_marked(each, {})) for each in mine)
         try:
-            workloads, namespace = await together(self._workloads(candidate), self._namespace(candidate))
+            workloads, namespace = await together(self._workloads(mine), self._namespace(candidate))
             if not workloads:
                 return Settled(Outcome.OVER, "its workloads are not there any more")
             names = tuple(map(str, workloads))
-            wish = wish_of(workloads, namespace, self._watch)
+            # In a thread: hundreds of workloads may each say a lot, and analyses go on beside it.
+            wish = await asyncio.to_thread(wish_of, workloads, namespace, self._watch)
             if wish is None:
                 return Settled(Outcome.LEFT_ALONE, "neither annotation nor route wants an analysis")
+            _check_storage(candidate.place)
+            _check_reach(candidate)
             who = Who(CONTROLLER, why=wish.because, workloads=names)
             entry, before = await self._placing.place(_order(candidate, wish), who, candidate.key)
         except (UsageError, PlatformForbidden) as error:
@@ -87,7 +98,7 @@ class Ordering:
             return str(error)
         return ""
 
-    async def _workloads(self, candidate: Candidate) -> list[Marked]:
+    async def _workloads(self, of: Sequence[Workload]) -> list[Marked]:
         """As they are now; those that are gone are left out."""
         turn = asyncio.Semaphore(ASKED_AT_ONCE)
 
@@ -97,7 +108,7 @@ class Ordering:
                 found = await self._cluster.get(where, metadata_only=True)
             return _marked(each, found) if found else None
 
-        return [each for each in await together(*map(asked, candidate.workloads)) if each]
+        return [each for each in await together(*map(asked, of)) if each]
 
     async def _namespace(self, candidate: Candidate) -> Marked:
         """One that may not be read says nothing."""
@@ -106,11 +117,44 @@ class Ordering:
             found = await self._cluster.get(path("v1", "namespaces", name=name), metadata_only=True)
         except PlatformForbidden:
             found = None
-        return Marked("Namespace", "", name, _texts(found or {}, "labels"), _texts(found or {}, "annotations"))
+        return Marked("Namespace", "", name, _texts(found or {}, "labels"), _ours(found or {}))
+
+
+def _check_storage(place: Place) -> None:
+    """The analysis asks helm, which reads one storage alone: of the same name there may be another release in it.
+
+    Raises:
+        UsageError: the release is kept in another one.
+    """
+    if place.storage and place.storage != (ours := storage_of(os.environ)):
+        raise UsageError(
+            f"release {place.name} is kept in {place.storage}, and the HELM_DRIVER of the service means "
+            f"{ours or 'a database'}: give the service the HELM_DRIVER of those who bring the release out"
+        )
+
+
+def _check_reach(candidate: Candidate) -> None:
+    """Whoever may write Secrets in one namespace may say there that a release reaches into all others: what is asked,
+    told and changed in those is not for him to say.
+
+    Raises:
+        UsageError: it reaches into another namespace.
+    """
+    place = candidate.place
+    if others := sorted({each.namespace for each in candidate.workloads} - {place.namespace}):
+        raise UsageError(
+            f"release {place.name} has workloads in other namespaces than its own ({listed(others[:3], 'and')}): what "
+            f"is seen by itself stays within {place.namespace}; order its analysis where it is brought out"
+        )
 
 
 def _marked(each: Workload, found: dict[str, object]) -> Marked:
-    return Marked(each.kind, each.namespace, each.name, _texts(found, "labels"), _texts(found, "annotations"))
+    return Marked(each.kind, each.namespace, each.name, _texts(found, "labels"), _ours(found))
+
+
+def _ours(found: dict[str, object]) -> dict[str, str]:
+    """The annotations that may be meant for us: others may be large, and are not kept."""
+    return {name: value for name, value in _texts(found, "annotations").items() if name.startswith(PREFIX)}
 
 
 def _texts(found: dict[str, object], part: str) -> dict[str, str]:

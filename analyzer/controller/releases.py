@@ -83,4 +83,4 @@ def _is_newer(one: Kept, other: Kept) -> bool:
 
 
 def _place(mark: Kept) -> Place:
-    return Place(PlatformKind.HELM, mark.namespace, mark.name)
+    return Place(PlatformKind.HELM, mark.namespace, mark.name, mark.storage.value)

@@ -31,11 +31,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Of which release or Rollout."""
+    """Of which release or Rollout. `storage` is where the release is kept: of one name there may be two."""
 
     kind: PlatformKind
     namespace: str
     name: str
+    storage: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind.value}/{self.name} in {self.namespace}"

@@ -34,6 +34,7 @@ _OTHERS = frozenset(
 )
 _CONNECTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _MOST_PARAMETERS, _LONGEST_NAME, _SHOWN = 100, 100, 60
+_LONGEST_PARAMETERS = 16_384  # signs: Kubernetes takes 256 KiB, which would be read for a second
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -100,6 +101,9 @@ class _Reading:
         example = "write names and values, such as {requests: http_requests_total}"
         text = self._text(PARAMETERS, example)
         if text is None:
+            return {}
+        if len(text) > _LONGEST_PARAMETERS:
+            self._wrong(PARAMETERS, f"has more than {_LONGEST_PARAMETERS >> 10} KiB: write fewer or shorter values")
             return {}
         try:
             found, twice = outline(text, self._who)

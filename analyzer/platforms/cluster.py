@@ -30,6 +30,7 @@ _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
+_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:@~+=-]{1,253}\Z")  # of a path
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
@@ -53,7 +54,16 @@ class ClusterSettings:
 
 
 def path(api_version: str, resource: str, namespace: str = "", name: str = "", part: str = "") -> str:
-    """The API path of objects: `path("apps/v1", "deployments", "shop", "web", "scale")`."""
+    """The API path of objects: `path("apps/v1", "deployments", "shop", "web", "scale")`.
+
+    Raises:
+        PlatformError: one of them leads elsewhere, such as `../secrets/other`; names come from manifests as well.
+    """
+    for word in (*api_version.split("/", 1), resource, namespace, name, part):
+        if word and not _SEGMENT.match(word):
+            raise PlatformError(
+                f"{_said(word)!r} is no name of an object or a kind of Kubernetes: correct the manifest"
+            )
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     within = f"/namespaces/{namespace}" if namespace else ""
     return "/".join([f"{root}{within}/{resource}", *(word for word in (name, part) if word)])

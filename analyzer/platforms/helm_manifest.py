@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode
 
+MOST_VALUES = 1_000_000
+"""Of one document, each counted as often as it is referred to: a few lines of aliases could mean billions."""
+_TOO_MUCH = f"it means more than {MOST_VALUES} values by its aliases"
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 
 
@@ -62,10 +67,37 @@ def _templates(documents: set[str]) -> dict[tuple[str, ...], str]:
     return templates
 
 
+class _Bounded(SafeConstructor):
+    """Merges (`<<`) no more than `MOST_VALUES`: whoever may write a release's Secret may write them nested."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: MappingNode) -> None:
+        """See the base class."""
+        super().flatten_mapping(node)
+        self.merged += len(getattr(node, "merge", None) or ())
+        if self.merged > MOST_VALUES:
+            raise YAMLError(_TOO_MUCH)
+
+
 def _objects(document: str) -> Iterator[dict[str, Any]]:
     yaml = YAML(typ="safe")
+    yaml.Constructor = _Bounded
     yaml.allow_duplicate_keys = True  # as Helm itself
     for loaded in yaml.load_all(document):
+        if "*" in document and _size(loaded, {}) > MOST_VALUES:
+            raise YAMLError(_TOO_MUCH)
         if isinstance(loaded, dict):
             items = loaded.get("items")
             yield from (item for item in items if isinstance(item, dict)) if isinstance(items, list) else [loaded]
+
+
+def _size(value: object, known: dict[int, int]) -> int:
+    """How many values there are, of those in `known` as well; too many where it is within itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES + 1  # until it is counted
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(each, known) for each in inner)
+    return known[id(value)]

@@ -88,6 +88,18 @@ class HelmSettings:
     turns: asyncio.Semaphore | None = field(default=None, compare=False)
 
 
+def storage_of(environment: Mapping[str, str]) -> Storage:
+    """Where a helm with this environment keeps its releases; empty: not in the cluster.
+
+    Raises:
+        UsageError: HELM_DRIVER names no place for releases.
+    """
+    driver = environment.get("HELM_DRIVER", "")
+    if driver not in _STORAGE:
+        raise UsageError(f"HELM_DRIVER={driver}: write secret, configmap or sql")
+    return _STORAGE[driver]
+
+
 class HelmProgram:
     """The helm CLI, for one release.
 
@@ -109,10 +121,7 @@ class HelmProgram:
         self._target = target
         # HELM_DEBUG would mix helm's log into the messages that are quoted.
         self.env = {**os.environ, "HELM_DEBUG": "false", **settings.env}
-        driver = self.env.get("HELM_DRIVER", "")
-        if driver not in _STORAGE:
-            raise UsageError(f"HELM_DRIVER={driver}: write secret, configmap or sql")
-        self.storage = _STORAGE[driver]
+        self.storage = storage_of(self.env)
         """Where helm keeps its releases; empty: not in the cluster."""
         self._version: tuple[int, int] | None = None
 

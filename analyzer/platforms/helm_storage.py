@@ -25,6 +25,8 @@ SECRET_TYPE: Final = "helm.sh/release.v1"  # noqa: S105 -- a type of Secrets
 LARGEST: Final = 32 * 2**20
 """Bytes of a release, unpacked. It is packed into less than two MiB, which could as well become two GiB."""
 LARGEST_MANIFEST: Final = 16 * 2**20
+LARGEST_PARSED: Final = 2 * 2**20
+"""Signs of those documents of a manifest that tell of workloads: a MiB takes ten seconds, in which others wait."""
 MOST_WORKLOADS: Final = 500
 """Of one release: each is asked for."""
 
@@ -63,10 +65,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Release:
-    """What is needed of a revision. `is_way_back`: it restores an earlier one, whoever wanted that."""
+    """What is needed of a revision. `is_way_back`: it restores an earlier one, whoever wanted that. `deployed_at` is in
+    Unix seconds, by the clock of who brought it out; None where it does not say."""
 
     is_way_back: bool
     workloads: tuple[Workload, ...]
+    deployed_at: float | None = None
 
 
 def kept(found: Object, storage: Storage) -> Kept | None:
@@ -101,7 +105,8 @@ def read(found: Object, of: Kept) -> Release:
             _unpacked(found, of.storage), ("name", "namespace", "version", "info", "manifest"), LARGEST_MANIFEST
         )
         entry = _entry(told, of)
-        return Release(rolled_back_to(entry) is not None, _workloads(told.get("manifest"), of.namespace))
+        deployed_at = seconds(mapping(told, "info").get("last_deployed"))
+        return Release(rolled_back_to(entry) is not None, _workloads(told.get("manifest"), of.namespace), deployed_at)
     except Exception as error:  # noqa: BLE001 -- whatever is in it, and whatever a parser makes of that
         why = " ".join(str(error).split())[:200] if type(error) is ValueError else "it is none of Helm's"
         raise PlatformError(f"the release in {where} cannot be read: {why}") from None
@@ -154,6 +159,8 @@ def _workloads(manifest: object, namespace: str) -> tuple[Workload, ...]:
         return ()
     # Parsing is slow, and most of a manifest are objects of other kinds.
     some = [each for each in documents(manifest) if _HAS_WORKLOADS.search(each)]
+    if sum(map(len, some)) > LARGEST_PARSED:
+        raise ValueError(f"its workloads take more than {LARGEST_PARSED >> 20} MiB")
     found = workloads("\n---\n".join(some), namespace)
     if len(found) > MOST_WORKLOADS:
         raise ValueError(f"it has more than {MOST_WORKLOADS} workloads")

@@ -29,6 +29,7 @@ _KINDS = {
 _WORKLOAD = re.compile(r"(?P<kind>[A-Za-z]+) (?P<namespace>[a-z0-9-]+)/(?P<name>[a-z0-9.-]+)")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+")
 _LONGEST_NAME = 150  # of a workload within the name of an Event, which has 253
+_AT_ONCE = 8  # workloads that are told at a time: a release may have hundreds
 _TRIES = 5  # of a change that others hinder
 
 
@@ -152,7 +153,13 @@ class Board:
             return
 
     async def _on_each(self, do: Callable[[_Workload], Awaitable[None]]) -> None:
-        outcomes = await asyncio.gather(*map(do, self._workloads), return_exceptions=True)
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(workload: _Workload) -> None:
+            async with turn:
+                await do(workload)
+
+        outcomes = await asyncio.gather(*map(one, self._workloads), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, NoObject):
                 raise outcome

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from analyzer.controller.desk import LATER, Desk
+from analyzer.controller.desk import AT_ONCE, LATER, Desk
 from analyzer.controller.ordering import Ordering, Refused
 from analyzer.controller.sighting import Candidate, Outcome, Place, Settled
+from analyzer.controller.turns import Turns
 from analyzer.errors import PlatformUnavailable
 from analyzer.model.target import PlatformKind
 from analyzer.service.watch_telemetry import WatchTelemetry
@@ -128,6 +129,54 @@ async def test_what_is_gone_is_not_looked_at_again() -> None:
         before = len(bench.clock.slept)
         await asyncio.sleep(0.05)
         assert len(bench.clock.slept) == before
+
+
+async def test_nobody_waits_for_the_thousands_of_another_namespace() -> None:
+    bench, looked = Bench(), []
+
+    def look(of: Place) -> Callable[[], Awaitable[Settled]]:
+        async def found() -> Settled:
+            looked.append(of)
+            await asyncio.sleep(0)
+            return FIRST
+
+        return found
+
+    flood = [Place(PlatformKind.HELM, "flood", f"r{number}") for number in range(1000)]
+    for each in [*flood, place()]:
+        bench.desk.put(each, 2, look(each))
+    async with bench.running():
+        await until(lambda: bench.became("first") == 1001)
+    assert looked.index(place()) < 2 * AT_ONCE
+    assert len(set(looked)) == 1001
+
+
+async def test_what_changes_all_the_time_waits_once() -> None:
+    turns: Turns[int] = Turns()
+    for number in range(10_000):
+        turns.put(place(), number)
+    turns.put(place("db"), 1)
+    assert len(turns) == 2
+    assert [await turns.get(), await turns.get()] == [9_999, 1]
+    turns.put(place(), 5)
+    turns.drop(place())
+    turns.drop(place("unknown"))
+    later = asyncio.create_task(turns.get())
+    await asyncio.sleep(0.01)
+    turns.put(place("db"), 7)
+    assert await later == 7
+    assert len(turns) == 0
+
+
+async def test_of_one_name_in_two_storages_neither_hides_the_other() -> None:
+    bench = Bench()
+    secret, map_ = (Place(PlatformKind.HELM, "shop", "web", storage) for storage in ("secrets", "configmaps"))
+    async with bench.running():
+        bench.desk.put(secret, 9, fails(3, PlatformUnavailable("away")))
+        bench.desk.put(map_, 5, fails(0, PlatformUnavailable("away")))
+        bench.desk.drop(map_)
+        await until(lambda: bench.became("first") >= 1 and bool(bench.clock.slept))
+        await until(lambda: len(bench.clock.slept) == 3)
 
 
 async def test_each_refusal_is_told_once() -> None:

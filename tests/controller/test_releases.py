@@ -109,8 +109,8 @@ def test_of_the_same_name_in_two_namespaces() -> None:
     seen = Seen()
     seen.list(secret("web", 2), secret("web", 5, namespace="other"))
     assert {each.place for each in seen.sightings} == {
-        Place(PlatformKind.HELM, "shop", "web"),
-        Place(PlatformKind.HELM, "other", "web"),
+        Place(PlatformKind.HELM, "shop", "web", "secrets"),
+        Place(PlatformKind.HELM, "other", "web", "secrets"),
     }
 
 

@@ -189,6 +189,10 @@ async def test_two_replicas_and_a_restart_order_it_once(world: World, api: Watch
         (upgraded(), {"manifest": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"}, "no_pods"),
         (upgraded(), {"manifest": MANIFEST.replace("name: web", "name: gone")}, "over"),
         (upgraded(), {"name": "another"}, "unreadable"),
+        (upgraded(), {"info": {"last_deployed": "2027-01-13T07:59:00Z"}}, "too_old"),  # restored from a backup
+        (upgraded(), {"info": {"last_deployed": "2027-01-15T03:00:00Z"}}, "ordered"),  # by a clock that is slow
+        (upgraded(), {"manifest": MANIFEST.replace("name: web", "name: pay, namespace: bank")}, "no_pods"),
+        (upgraded(), {"manifest": MANIFEST.replace("name: web", "name: ../../secrets/x")}, "refused"),
         (upgraded(status="failed"), {}, "ordered"),
     ],
 )
@@ -199,6 +203,48 @@ async def test_what_becomes_of_an_upgrade(
     async with world.running():
         await until(lambda: world.became(outcome) == 1)
     assert len(await world.ordered()) == (outcome == "ordered")
+
+
+async def test_a_release_that_reaches_into_another_namespace_is_told_in_its_own(
+    world: World, api: WatchedApi, logs: Logs
+) -> None:
+    world.watch["events"] = True
+    elsewhere = MANIFEST.replace("name: web", "name: pay, namespace: bank")
+    world.put("/apis/apps/v1/namespaces/bank/deployments/pay", {"annotations": {RULES: "latency"}})
+    lists(api, world.keep(upgraded(), manifest=f"{MANIFEST}---\n{elsewhere}"))
+    async with world.running():
+        await until(lambda: world.became("refused") == 1)
+    assert await world.ordered() == []
+    assert "workloads in other namespaces than its own (bank)" in str([each.get("detail") for each in logs])
+    assert not [each.path for each in api.requests if "/bank" in each.path]
+
+
+async def test_one_that_wants_nothing_may_reach_anywhere(world: World, api: WatchedApi) -> None:
+    world.put(WEB, {})
+    elsewhere = MANIFEST.replace("name: web", "name: pay, namespace: bank")
+    lists(api, world.keep(upgraded(), manifest=f"{MANIFEST}---\n{elsewhere}"))
+    async with world.running():
+        await until(lambda: world.became("left_alone") == 1)
+
+
+async def test_what_helm_reads_elsewhere_is_not_taken_for_what_was_seen(
+    world: World, api: WatchedApi, logs: Logs
+) -> None:
+    of_the_map = world.keep(upgraded(revision=9))
+    name = of_the_map["metadata"]["name"]
+    secret_ = api.plain.pop(f"{SECRETS}/{name}")
+    packed = base64.b64decode(secret_["data"]["release"]).decode()
+    api.plain[f"{MAPS}/{name}"] = {**secret_, "data": {"release": packed}}
+    api.at[MAPS] = Line()
+    api.at[MAPS].lists.put(page(of_the_map))
+    lists(api, world.keep(upgraded()))
+    async with world.running():
+        await until(lambda: world.became("refused") == 1 and world.became("ordered") == 1)
+    ((entry, _),) = await world.ordered()
+    assert entry.key == "shop/ watch/helm/shop/web/2/web-2"
+    assert "is kept in configmaps, and the HELM_DRIVER of the service means secrets" in str(
+        [each.get("detail") for each in logs]
+    )
 
 
 async def test_what_says_nothing_is_left_alone(world: World, api: WatchedApi) -> None:

@@ -218,6 +218,7 @@ def test_routes_may_contradict_one_another_too() -> None:
         ({"parameters": "a:"}, 'parameters: "a" has no text as its value'),
         ({"parameters": "a: 1\na: 2"}, 'parameters: has "a" twice: keep one of them'),
         ({"parameters": json.dumps({str(n): "x" for n in range(101)})}, "has 101 values: at most 100 are meant"),
+        ({"parameters": "a: " + "x" * 16_384}, "has more than 16 KiB: write fewer or shorter values"),
         ({"rule": "http"}, "annotation canary-analyzer.io/rule: is not known: did you mean canary-analyzer.io/rules?"),
         ({"onFail": "none"}, "is not known: did you mean canary-analyzer.io/on-fail?"),
         ({"mode": "obs\nerve\x1b[31m" + "e" * 200}, r'"obs\nerve\x1b[31meee'),

@@ -408,6 +408,25 @@ def test_paths(words: tuple[str, ...], expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("apps/v1", "deployments", "shop", "../../../../../../api/v1/namespaces/kube-system/secrets/x"),
+        ("apps/v1", "deployments", "shop", ".."),
+        ("apps/v1", "deployments", "shop", "web?watch=1"),
+        ("apps/v1", "deployments", "shop", "web%2f.."),
+        ("apps/v1", "deployments", "shop", "web\n"),
+        ("apps/v1", "deployments", "..", "web"),
+        ("apps/v1", "deployments", "victim/deployments/pay?", "web"),
+        ("apps/v1/namespaces/victim", "deployments", "shop", "web"),
+        ("v1", "pods", "shop", "x" * 300),
+    ],
+)
+def test_a_name_leads_nowhere_else(words: tuple[str, ...]) -> None:
+    with pytest.raises(PlatformError, match="is no name of an object or a kind of Kubernetes"):
+        path(*words)
+
+
+@pytest.mark.parametrize(
     ("labels", "expressions", "expected"),
     [
         (None, None, ""),

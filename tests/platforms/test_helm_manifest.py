@@ -1,11 +1,13 @@
 """What a Helm release's manifest tells."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from ruamel.yaml.error import YAMLError
 
-from analyzer.platforms.helm_manifest import digest, same_pods
+from analyzer.platforms.helm_manifest import digest, objects, same_pods
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -119,3 +121,33 @@ def test_the_recorded_manifests(version: str) -> None:
 def test_a_digest_does_not_depend_on_the_last_newline() -> None:
     assert digest(CONFIG) == digest(CONFIG + "\n\n") != digest(OTHER_CONFIG)
     assert digest("").startswith("sha256:e3b0c44298fc1c149afbf4c8996fb924")
+
+
+def nested(first: str, then: str, levels: int = 40) -> str:
+    """A workload in which each line means the one before twice."""
+    lines = [f"    x0: &x0 {first}"]
+    lines += [f"    x{each}: &x{each} {then.replace('@', f'*x{each - 1}')}" for each in range(1, levels)]
+    return "\n".join(["apiVersion: apps/v1", "kind: Deployment", "spec:", "  template:", *lines])
+
+
+BOMBS = [
+    nested("[1, 2]", "[@, @]"),
+    nested("{a: 1, b: 2}", "{<<: [@, @]}"),
+    "apiVersion: apps/v1\nkind: Deployment\nspec: {template: &a {spec: *a}}",
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_few_lines_that_mean_billions(bomb: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(YAMLError, match="more than 1000000 values by its aliases"):
+        list(objects(bomb))
+    assert not same_pods(bomb, f"{bomb}\n# another")
+    assert time.monotonic() - began < 20
+
+
+def test_what_is_said_once_and_meant_twice() -> None:
+    anchors = "base: &base {a: 1, b: 2}\none: {<<: *base, b: 3}\ntwo: [*base, *base]"
+    assert list(objects(anchors)) == [
+        {"base": {"a": 1, "b": 2}, "one": {"a": 1, "b": 3}, "two": [{"a": 1, "b": 2}, {"a": 1, "b": 2}]}
+    ]

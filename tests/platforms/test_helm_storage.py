@@ -126,6 +126,14 @@ def test_whether_it_restores_an_earlier_one(info: Object, expected: bool) -> Non
     assert read(kept_as({**RELEASE, "info": info}), mark()).is_way_back is expected
 
 
+def test_when_it_was_brought_out() -> None:
+    assert read(kept_as(RELEASE), mark()).deployed_at is None
+    info = {"last_deployed": "2026-11-22T01:00:00.123456789+01:00"}
+    assert read(kept_as({**RELEASE, "info": info}), mark()).deployed_at == pytest.approx(1795305600.123456)
+    odd = {"last_deployed": ["yesterday"]}
+    assert read(kept_as({**RELEASE, "info": odd}), mark()).deployed_at is None
+
+
 def nested(sign: bytes) -> bytes:
     return b'{"chart":' + sign * 5_000_000
 
@@ -154,6 +162,7 @@ def nested(sign: bytes) -> bytes:
         (kept_as({**RELEASE, "info": {"rollback_revision": "x"}}), "it is none of Helm's"),
         (kept_as({**RELEASE, "manifest": "kind: Deployment\n\t- {{"}), "it is none of Helm's"),
         (kept_as({**RELEASE, "manifest": MANIFEST * 300}), "it has more than 500 workloads"),
+        (kept_as({**RELEASE, "manifest": "a: Deployment\n---\n" * 200_000}), "its workloads take more than 2 MiB"),
     ],
 )
 def test_what_is_none_of_helms_is_one_sentence(found: Object, why: str) -> None:
