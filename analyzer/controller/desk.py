@@ -108,7 +108,8 @@ class Desk:
         except _NOT_NOW as error:
             self._warn(case, "an upgrade waits", str(error))
         except CanaryError as error:
-            self._warn(case, "not analysed", str(error))
+            if self._warn(case, "not analysed", str(error)):
+                self._telemetry.upgrade(Outcome.REFUSED.value)
             return self._until_mended(case, case.since)
         except Exception:
             LOG.exception("an upgrade could not be looked at", target=str(case.place))
@@ -116,19 +117,21 @@ class Desk:
         else:
             self._settle(case, found)
             return None
-        return min(SOON * 2.0**case.tries, LATER)
+        return _pause(case, SOON, LATER)
 
-    def _warn(self, case: _Case, event: str, detail: str) -> None:
-        """Once, whatever number of tries meets the same."""
-        if case.told != detail:
-            LOG.warning(event, target=str(case.place), revision=case.revision, detail=detail)
-            case.told = detail
+    def _warn(self, case: _Case, event: str, detail: str) -> bool:
+        """Once, whatever number of tries meets the same; whether it was new."""
+        if case.told == detail:
+            return False
+        LOG.warning(event, target=str(case.place), revision=case.revision, detail=detail)
+        case.told = detail
+        return True
 
     def _until_mended(self, case: _Case, since: float) -> float | None:
         """Somebody may mend it, as long as it would be analysed then."""
         if self._clock.now() - since > max(self._catch_up, PROMPT):
             return None
-        return min(MENDED * 2.0**case.tries, MENDED_LATER)
+        return _pause(case, MENDED, MENDED_LATER)
 
     async def _found(self, case: _Case) -> Settled | None:
         if case.candidate is None:
@@ -150,8 +153,7 @@ class Desk:
         """Tell it once, and look again for as long as it would be analysed."""
         candidate = case.candidate
         assert candidate is not None, "only a candidate is refused"
-        if case.told != str(refused):
-            self._warn(case, "not analysed", str(refused))
+        if self._warn(case, "not analysed", str(refused)):
             self._telemetry.upgrade(Outcome.REFUSED.value)
             await self._tell(candidate, refused)
         return self._until_mended(case, candidate.created_at)
@@ -163,3 +165,8 @@ class Desk:
             not_told = str(error)
         if not_told:
             LOG.warning("not told in the cluster", target=str(candidate.place), detail=not_told)
+
+
+def _pause(case: _Case, first: float, longest: float) -> float:
+    """Seconds until the next try, twice as many each time."""
+    return min(first * 2.0 ** min(case.tries, 10), longest)

@@ -3,23 +3,29 @@
 import asyncio
 from typing import Final
 
-from analyzer.controller.sighting import Candidate, Outcome, Settled, Sighting
+from analyzer.controller.sighting import Candidate, Outcome, Settled, Sighting, Unsettled
+from analyzer.engine.ports import Clock
 from analyzer.errors import PlatformError
 from analyzer.platforms.cluster import Cluster, path
 from analyzer.platforms.helm_history import IN_PROGRESS
 from analyzer.platforms.helm_storage import Kept, Release, read
 from analyzer.service.placing import OURS, Placing
 
-BROUGHT_OUT: Final = frozenset({"deployed", "failed"})
+FAILED: Final = "failed"
+BROUGHT_OUT: Final = frozenset({"deployed", FAILED})
 """The status of a revision whose pods are on their way, or there."""
+
+TAKES_BACK: Final = 5.0
+"""Seconds after a failure in which helm begins to take a revision back, where it was told so."""
 
 
 class HelmLook:
     """Looks at one at a time: each is as large as its chart while it is read. `catch_up` is in seconds."""
 
-    def __init__(self, cluster: Cluster, placing: Placing, catch_up: float) -> None:
+    def __init__(self, cluster: Cluster, placing: Placing, clock: Clock, catch_up: float) -> None:
         self._cluster = cluster
         self._placing = placing
+        self._clock = clock
         self._catch_up = catch_up
         self._turn = asyncio.Semaphore(1)
 
@@ -27,12 +33,15 @@ class HelmLook:
         """What is to be done about it; None: nothing yet, and its status will change.
 
         Raises:
+            Unsettled: helm may be about to take it back by itself.
             PlatformError: it cannot be asked for; PlatformUnavailable when asking again may help.
             StoreError: nobody can say whether it was ordered already.
         """
         mark = sighting.mark
         if mark.status in IN_PROGRESS:
             return None
+        if mark.status == FAILED and self._clock.now() - sighting.so_since < TAKES_BACK:
+            raise Unsettled("it has failed, and helm may take it back by itself (--atomic, --rollback-on-failure)")
         if early := _by_metadata(sighting, self._catch_up):
             return early
         key = f"{OURS}watch/helm/{mark.namespace}/{mark.name}/{mark.revision}/{mark.uid}"

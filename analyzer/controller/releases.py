@@ -66,8 +66,9 @@ class Releases:
         if known is not None and known.mark == mark:
             return
         is_same = known is not None and known.mark.uid == mark.uid
-        seen_at = known.seen_at if known is not None and is_same else self._clock.now()
-        self._newest[place] = sighting = Sighting(place, mark.revision, mark, seen_at)
+        now = self._clock.now()
+        seen_at = known.seen_at if known is not None and is_same else now
+        self._newest[place] = sighting = Sighting(place, mark.revision, mark, seen_at, now)
         self._report(sighting)
 
     def _drop(self, place: Place) -> None:

@@ -51,7 +51,8 @@ class Rollouts:
             self._found.add(place)
         known = self._newest.get(place)
         if mark.revision and (known is None or known.mark != mark):
-            self._newest[place] = sighting = Sighting(place, mark.revision, mark, self._clock.now())
+            now = self._clock.now()
+            self._newest[place] = sighting = Sighting(place, mark.revision, mark, now, now)
             self._report(sighting)
 
     def gone(self, found: Object) -> None:

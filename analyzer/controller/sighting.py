@@ -43,12 +43,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sighting(Generic[Mark]):
-    """A revision, by what its metadata say, and when this process saw it first (Unix seconds)."""
+    """A revision, by what its metadata say; when this process saw it first, and when it saw it so (Unix seconds)."""
 
     place: Place
     revision: int
     mark: Mark
     seen_at: float
+    so_since: float
 
     def is_older(self, created_at: float, catch_up: float) -> bool:
         """Whether it was brought out (Unix seconds) longer ago than `catch_up` when it was seen first."""

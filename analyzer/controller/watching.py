@@ -76,7 +76,7 @@ class Controller:
         self._telemetry = telemetry.watch
         catch_up = self._watch.catch_up
         self._desk = Desk(Ordering(cluster, placing, self._watch), self._telemetry, self._clock, catch_up)
-        self._helm = HelmLook(cluster, placing, catch_up)
+        self._helm = HelmLook(cluster, placing, self._clock, catch_up)
         self._rollout = RolloutLook(cluster, catch_up)
         self._troubles = Troubles()
 

@@ -1,7 +1,7 @@
 """An API server on a real socket, whose lists and watches each test scripts; and a clock that does not wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +43,13 @@ async def cluster(api: WatchedApi, tmp_path: Path) -> AsyncIterator[Cluster]:
     found = Cluster(ClusterSettings(kubeconfig=str(written(tmp_path, api.url)), time_limit=5, connections=0))
     yield found
     await found.close()
+
+
+async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
+    """TimeoutError if that never holds."""
+    async with asyncio.timeout(20):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.01)

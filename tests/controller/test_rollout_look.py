@@ -39,7 +39,7 @@ def state(current: str, stable: str, *sets: Object, live: Object | None = None, 
 
 
 def sighting(revision: int = 2) -> Sighting[Stamp]:
-    return Sighting(Place(PlatformKind.ROLLOUT, "shop", "web"), revision, Stamp("r", revision, ""), NOW)
+    return Sighting(Place(PlatformKind.ROLLOUT, "shop", "web"), revision, Stamp("r", revision, ""), NOW, NOW)
 
 
 A1, B2 = made("a", 1, OLD), made("b", 2, NEW)

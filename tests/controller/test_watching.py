@@ -4,7 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,13 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from analyzer.controller.helm_look import TAKES_BACK, HelmLook
+from analyzer.controller.sighting import Candidate, Place, Sighting, Unsettled
 from analyzer.controller.watching import Controller, watching_rights
 from analyzer.model.order import Ordered
+from analyzer.model.target import PlatformKind
 from analyzer.platforms.cluster import Cluster, ClusterSettings
+from analyzer.platforms.helm_storage import Storage, kept
 from analyzer.platforms.rights import sentence
 from analyzer.service.placing import Placing
 from analyzer.service.rulesets import RuleSets
@@ -27,7 +31,7 @@ from analyzer.store.audit import Audit
 from analyzer.store.database import Database
 from analyzer.store.entry import Entry, State
 from analyzer.store.schema import ANALYSES
-from tests.controller.conftest import QuickClock
+from tests.controller.conftest import QuickClock, until
 from tests.controller.test_releases import NOW, secret
 from tests.controller.watched_api import Line, WatchedApi, page, refuses, stream
 from tests.platforms.fake_kubeconfig import written
@@ -87,16 +91,19 @@ class World:
         self.api.plain[f"{SECRETS}/{metadata['name']}"] = {**each, "data": {"release": data}}
         return each
 
-    @asynccontextmanager
-    async def running(self, replica: int = 0) -> AsyncIterator[None]:
+    def placing(self) -> Placing:
         settings = Settings.model_validate(
             {"prometheus": "http://127.0.0.1:9", "watch": self.watch, "limits": self.limits}
         )
         analyses, audit = Analyses(self.database), Audit(self.database)
-        placing = Placing(settings, self.database, analyses, audit, RuleSets(settings, self.database), lambda: None)
+        return Placing(settings, self.database, analyses, audit, RuleSets(settings, self.database), lambda: None)
+
+    @asynccontextmanager
+    async def running(self, replica: int = 0) -> AsyncIterator[None]:
+        placing = self.placing()
         kubeconfig = written(self.folder, self.api.url)
         cluster = Cluster(ClusterSettings(kubeconfig=str(kubeconfig), time_limit=5, connections=0))
-        controller = Controller(settings, cluster, placing, self.telemetry[replica], self.clock)
+        controller = Controller(placing.settings, cluster, placing, self.telemetry[replica], self.clock)
         task = asyncio.create_task(controller.run())
         try:
             yield
@@ -120,15 +127,6 @@ class World:
 @pytest.fixture
 def world(api: WatchedApi, database: Database, tmp_path: Path) -> World:
     return World(api, database, tmp_path)
-
-
-async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            found = holds()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.01)
 
 
 RECENT = "2027-01-15T07:59:00Z"
@@ -218,6 +216,21 @@ async def test_one_that_is_on_its_way_waits_for_its_end(world: World, api: Watch
         await until(lambda: world.became("ordered") == 1)
     fetched = [each for each in api.requests if each.path == f"{SECRETS}/sh.helm.release.v1.web.v2"]
     assert len(fetched) == 1
+
+
+async def test_what_helm_may_take_back_by_itself_is_left_to_it_for_a_moment(
+    world: World, cluster: Cluster, clock: QuickClock
+) -> None:
+    mark = kept(world.keep(upgraded(status="failed")), Storage.SECRETS)
+    assert mark is not None
+    sighting = Sighting(Place(PlatformKind.HELM, "shop", "web"), 2, mark, NOW - 60, NOW)
+    look = HelmLook(cluster, world.placing(), clock, 3600)
+    for passed in (0.0, TAKES_BACK - 0.1):
+        clock.time = NOW + passed
+        with pytest.raises(Unsettled, match="helm may take it back by itself"):
+            await look.look(sighting)
+    clock.time = NOW + TAKES_BACK
+    assert isinstance(await look.look(sighting), Candidate)
 
 
 async def test_what_cannot_be_ordered_is_told_once_and_tried_again_when_it_is_mended(
@@ -361,6 +374,7 @@ async def test_a_secret_that_may_not_be_fetched_is_told_once_and_let_go(
     async with world.running():
         await until(lambda: world.clock.time > NOW + 300)
     assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["not analysed"]
+    assert world.became("refused") == 1
 
 
 def test_the_rights_that_are_looked_for() -> None:

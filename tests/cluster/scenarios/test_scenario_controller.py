@@ -116,6 +116,6 @@ def test_two_replicas_on_postgresql_survive_the_api_server_and_order_each_upgrad
                 assert each.said.count("the cluster is not watched") >= 1, each.said
                 assert each.seen() == [only]
                 assert "Traceback" not in each.said
-            outcomes = [became(each, outcome) for each in (one, other) for outcome in ("ordered", "known")]
-            assert sorted(outcomes) == [0, 0, 1, 1], outcomes
+            # The other one finds it ordered, or comes back so late that it meets the way back alone.
+            assert became(one, "ordered") + became(other, "ordered") == 1
             assert rolled_back(shop) == ["1"]
