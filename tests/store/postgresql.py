@@ -21,6 +21,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.users import is_mapped
+
 FIXTURES = frozenset({"postgresql", "own_postgresql"})
 PASSWORD = "o:pen@sesame/1"  # with signs that an URL must escape
 ESCAPED = "o%3Apen%40sesame%2F1"
@@ -39,7 +41,7 @@ class PostgreSQL:
     def prepare(self) -> None:
         password = self._folder / "password"
         password.write_text(PASSWORD)
-        if os.getuid() == 0:
+        if os.getuid() == 0 and _is_there():
             for path in (self._folder, password):
                 os.chown(path, *_user())
         command = [self._programs / "initdb", "--no-sync", "--username=canary", "--auth=scram-sha-256"]
@@ -107,7 +109,11 @@ class PostgreSQL:
         return (self._folder / "log").read_text().rpartition("starting PostgreSQL")[2]
 
     def _run(self, command: list[str | Path], stdout: object) -> subprocess.Popen[bytes]:
-        user, group = _user() if os.getuid() == 0 else (None, None)
+        user, group = None, None
+        if os.getuid() == 0 and _is_there():
+            user, group = _user()
+        elif os.getuid() == 0:  # the only one of a user namespace: here it gets another name
+            command = ["unshare", "--user", f"--map-user={_user()[0]}", "--", *command]
         libraries = [str(path) for path in (*TOOLS.glob("usr/lib/*-linux-gnu*"),)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         if self._programs.is_relative_to(TOOLS):
@@ -154,6 +160,11 @@ def _user() -> tuple[int, int]:
     """Somebody without rights: PostgreSQL refuses to run as root."""
     user = pwd.getpwnam("nobody")
     return user.pw_uid, user.pw_gid
+
+
+def _is_there() -> bool:
+    user, group = _user()
+    return is_mapped(user) and is_mapped(group, "gid")
 
 
 def _free_port() -> int:

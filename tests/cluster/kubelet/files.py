@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tests.users import is_mapped
+
 Json = dict[str, Any]
 Files = dict[str, bytes]
 
@@ -72,13 +74,6 @@ def own(path: Path, group: int | None) -> None:
     """Hand it to a group of the machine, where there is one."""
     if group is not None and is_mapped(group, "gid"):
         shutil.chown(path, group=group)
-
-
-def is_mapped(number: int, kind: str = "uid") -> bool:
-    """Whether this user or group is there: in a user namespace of one who is not root, only 0 is."""
-    lines = Path(f"/proc/self/{kind}_map").read_text().splitlines()
-    ranges = [(int(line.split()[0]), int(line.split()[2])) for line in lines]
-    return any(first <= number < first + count for first, count in ranges)
 
 
 def _present(folder: Path) -> Files | None:

@@ -12,8 +12,8 @@ CHECKOUT: Final = Path(__file__).parents[3]
 BINARIES: Final = Path("/image/bin")
 """Where `canary`, `helm` and `kubectl` are, first on PATH."""
 
-_SYSTEM: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "dev", "sys")
-_ETC: Final = ("passwd", "group", "hosts", "nsswitch.conf", "ld.so.cache", "localtime", "alternatives", "ssl")
+_SYSTEM: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "dev", "sys", "etc/ssl", "etc/alternatives")
+_ETC: Final = ("passwd", "group", "hosts", "nsswitch.conf", "ld.so.cache", "localtime")
 _PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"  # whatever that of the container is
 _FAILED: Final = 128
 _CANARY: Final = '#!/bin/sh\nexec python -m analyzer.cli "$@"\n'
@@ -70,11 +70,11 @@ class Image:
         if self.identity is not None:
             yield f"chown {self.identity.user}:{self.identity.group} {self._at('/data')}"
         yield f"ln -s ../run {self._at('/var/run')}"
-        for path in _system():
-            yield f"cp -d {path} {self._at('/')}" if path.is_symlink() else self._bind(Mount(path, str(path), True))
         # Copies: pods have folders of their own in it.
         copied = " ".join(str(path) for name in _ETC if (path := Path("/etc", name)).exists())
-        yield f"mkdir {self._at('/etc')} && cp -a {copied} {self._at('/etc/')}"
+        yield f"mkdir {self._at('/etc')} && cp -d {copied} {self._at('/etc/')}"
+        for path in _system():
+            yield f"cp -d {path} {self._at('/')}" if path.is_symlink() else self._bind(Mount(path, str(path), True))
         # Those at a shallower path first: a volume at /tmp, and then the checkout that is under it.
         machine = [Mount(path, str(path), True) for path in _ours()]
         for mount in sorted([*self.mounts, *machine], key=lambda mount: mount.path.rstrip("/").count("/")):

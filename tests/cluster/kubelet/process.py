@@ -11,11 +11,12 @@ from typing import Any, Final
 from tests.cluster.kubelet.api import Api
 from tests.cluster.kubelet.environment import Environment
 from tests.cluster.kubelet.fields import expanded
-from tests.cluster.kubelet.files import Unready, is_mapped
+from tests.cluster.kubelet.files import Unready
 from tests.cluster.kubelet.image import Identity, Image, Mount
 from tests.cluster.kubelet.plan import Exit, helm_of, is_analyzer
 from tests.cluster.kubelet.surroundings import Surroundings
 from tests.cluster.kubelet.volumes import Volumes
+from tests.users import is_mapped
 
 Json = dict[str, Any]
 

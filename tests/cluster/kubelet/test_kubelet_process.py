@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.bed import Bed
-from tests.cluster.kubelet.files import is_mapped
 from tests.cluster.kubelet.process import first_of
 from tests.cluster.namespace import Namespace
+from tests.users import is_mapped
 
 Json = dict[str, Any]
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -28,6 +28,7 @@ def pod(
     given = {"image": "registry.example/sh:1", "command": ["bash", "-ec"], "args": [script], "volumeMounts": mounts}
     spec = {
         "restartPolicy": policy,
+        "terminationGracePeriodSeconds": 2,
         "containers": [{"name": "sh", **given, **container}],
         "volumes": [{"name": one, **source} for one, source in (volumes or {}).items()],
     }
