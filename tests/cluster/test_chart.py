@@ -91,6 +91,21 @@ REFUSED = {
         ["prometheus.url=", "settings.prometheus.eu.password=x", "settings.prometheus.eu.url=http://p"],
         "in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_",
     ),
+    "a header in the settings": (
+        ["prometheus.url=", "settings.prometheus.eu.headers.Authorization=x", "settings.prometheus.eu.url=http://p"],
+        "settings.prometheus.eu.headers: settings are kept in a ConfigMap",
+    ),
+    "a password in an address": (
+        ["prometheus.url=", "settings.prometheus.eu=http://me:secret@p"],
+        "a user or a password in an address would be in a ConfigMap",
+    ),
+    "credentials of traces": (["settings.traces.headers.authorization=x"], "as the variable CANARY_TRACES__HEADERS"),
+    "acting where nothing is looked at": (
+        ["enforce.enabled=true", "enforce.namespaces={payments}"],
+        "enforce.namespaces: payments is not looked at: name it in watch.namespaces",
+    ),
+    "an unknown setting": (["settings.rollback_per_hour=5"], "'rollback_per_hour'"),
+    "a route that is none": (["watch.routes[0].rule=http"], "additional properties 'rule' not allowed"),
     "no Prometheus": (["prometheus.url="], "watch.namespaces: there is no Prometheus to read from: set prometheus.url"),
     "all and some": (["watch.namespaces={*,shop}"], 'watch.namespaces: "*" is all of them: take the others out'),
     "two kinds of rule sets": (["ruleSets.a=b", "ruleSetsConfigMap=c"], "both give rule sets: keep one of them"),

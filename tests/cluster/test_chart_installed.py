@@ -69,7 +69,7 @@ def test_an_upgrade_changes_rights_and_an_end_leaves_the_database_alone(namespac
     bindings = {each["metadata"]["name"] for each in namespace.list("rolebindings")}
     namespace.helm(helm, "upgrade", RELEASE, CHART, *given)
     left = {each["metadata"]["name"] for each in namespace.list("rolebindings")}
-    assert {name.removeprefix(f"{namespace.name}-{RELEASE}-") for name in bindings - left} == {"enforce"}
+    assert {name.removeprefix(f"{namespace.name}-{RELEASE}-serve-") for name in bindings - left} == {"enforce"}
     namespace.helm(helm, "uninstall", RELEASE)
     assert [each["metadata"]["name"] for each in namespace.list("persistentvolumeclaims")] == [RELEASE]
     namespace.helm(helm, "install", RELEASE, CHART, *given)  # and finds it again

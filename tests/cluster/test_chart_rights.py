@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.rendering import GOOD, NAMESPACE, RELEASE, one, render, rendered
-from tests.deploy.chart import CHART, COPIES, EXAMPLES, VALUES, merged, read, roles
+from tests.deploy.chart import CHART, COPIES, DEPLOY, EXAMPLES, VALUES, documents, merged, read, roles
 
 Json = dict[str, Any]
+
+_IN_A_NAMESPACE = {"Role", "RoleBinding"}
 
 example = pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 
@@ -20,11 +22,11 @@ def _granted(objects: list[Json]) -> dict[str, list[str]]:
     for each in objects:
         if each["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
             assert each["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
-            name = each["roleRef"]["name"]
-            assert name == each["metadata"]["name"]
+            role, name = each["roleRef"]["name"], each["metadata"]["name"]
+            assert role in {name, name.replace("-serve-", "-", 1)}
             where = each["metadata"].get("namespace", "*")
             assert (each["kind"] == "ClusterRoleBinding") == (where == "*")
-            found.setdefault(name, []).append(where)
+            found.setdefault(role.replace("-serve-", "-", 1), []).append(where)
     return found
 
 
@@ -45,8 +47,8 @@ def test_the_rules_are_those_that_are_shipped_and_no_others(helm: int, file: Pat
     full = one(objects, "Deployment")["metadata"]["name"]
     prefix = full if full == RELEASE else f"{NAMESPACE}-{full}" if NAMESPACE != "canary" else full
     for name, rules in found.items():
-        assert rules == shipped[name.replace(prefix, "canary-analyzer", 1)], name
-    assert set(found) == set(_granted(objects))
+        assert rules == shipped[name.replace(prefix, "canary-analyzer", 1).replace("-serve-", "-", 1)], name
+    assert {name.replace("-serve-", "-", 1) for name in found} == set(_granted(objects))
 
 
 ON_EXAMPLE: dict[str, dict[str, list[str]]] = {
@@ -101,3 +103,15 @@ def test_two_installations_do_not_share_the_roles_of_the_cluster(helm: int) -> N
     theirs = roles(render(helm, *GOOD, "--namespace=tools"))
     assert mine
     assert not set(mine) & set(theirs)
+
+
+PIPELINES = ["rbac.yaml", "argo/rbac.yaml", "argocd/rbac.yaml", "flux/rbac.yaml"]
+
+
+@pytest.mark.parametrize("name", ["enforce", "own-objects"])
+def test_the_rights_of_a_pipeline_may_be_in_the_same_namespace(helm: int, name: str) -> None:
+    objects = rendered(helm, f"--values={CHART / 'ci' / name}.yaml")
+    theirs = {each["metadata"]["name"] for path in PIPELINES for each in documents((DEPLOY / path).read_text())}
+    ours = {each["metadata"]["name"] for each in objects if each["kind"] in _IN_A_NAMESPACE}
+    assert ours
+    assert not ours & theirs

@@ -9,6 +9,9 @@ import jsonschema
 import pytest
 
 import analyzer
+from analyzer.model.route import Match, Mode, Route, WorkloadKind
+from analyzer.model.ruleset import OnFail
+from analyzer.service.settings import Settings
 from tests.deploy.chart import CHART, COPIES, EXAMPLES, SCHEMA, VALUES, Json, at, leaves, merged, read, roles
 
 README = (CHART / "README.md").read_text()
@@ -61,6 +64,23 @@ def test_every_value_is_described_and_no_other_is_known(path: str, part: Json) -
         assert part["additionalProperties"] is False, path
 
 
+def test_the_schema_knows_every_setting() -> None:
+    assert SCHEMA["properties"]["settings"]["propertyNames"]["enum"] == list(Settings.model_fields)
+
+
+def test_the_schema_knows_every_key_of_a_route() -> None:
+    route = SCHEMA["definitions"]["route"]["properties"]
+    assert set(route) == set(Route.model_fields)
+    assert set(route["match"]["properties"]) == set(Match.model_fields)
+    assert route["match"]["properties"]["kind"]["enum"] == list(WorkloadKind)
+    assert (route["mode"]["enum"], route["on_fail"]["enum"]) == (list(Mode), list(OnFail))
+
+
+@pytest.mark.parametrize("where", ["canary-analyzer", "images.example:5000/tools/canary-analyzer", "localhost:5000/a"])
+def test_an_image_may_be_anywhere(where: str) -> None:
+    assert not list(VALIDATOR.iter_errors(merged(VALUES, {"image": {"repository": where}})))
+
+
 def test_the_schema_has_the_values_and_no_others() -> None:
     for path, part in _parts(SCHEMA):
         names = tuple(path.split(".")[1:])
@@ -94,6 +114,12 @@ BAD: dict[str, Json] = {
     "a mode that there is not": {"watch": {"mode": "enforced"}},
     "a namespace that can be none": {"watch": {"namespaces": ["Shop"]}},
     "a pattern of namespaces": {"watch": {"namespaces": ["shop-*"]}},
+    "a time without sense": {"watch": {"catch_up": "1hour"}},
+    "a misspelt route": {"watch": {"routes": [{"rule": "http"}]}},
+    "a misspelt route within another": {"watch": {"routes": [{"routes": [{"match": {"kind": "Pod"}}]}]}},
+    "a parameter that is a number": {"watch": {"routes": [{"rules": "http", "parameters": {"requests": 7}}]}},
+    "a setting that there is not": {"settings": {"rollback_per_hour": 5}},
+    "an image with its tag": {"image": {"repository": "images.example:5000/canary-analyzer:1.0"}},
     "one text for a list": {"watch": {"namespaces": "shop"}},
     "a rule of RBAC without verbs": {"enforce": {"extraRules": [{"apiGroups": [""], "resources": ["pods"]}]}},
     "a misspelt rule of RBAC": {"enforce": {"extraRules": [{"apiGroup": "", "resources": ["pods"], "verbs": ["get"]}]}},

@@ -5,7 +5,7 @@
 {{- fail (printf "%s: nothing is written below it: take the line out, or write its values" $key) -}}
 {{- end -}}
 {{- end -}}
-{{- range list (list .Values.settings "listen" "settings.listen") (list .Values.settings "access" "settings.access") (list (default dict .Values.settings.access) "service_accounts" "settings.access.service_accounts") -}}
+{{- range list (list .Values.settings "listen" "settings.listen") (list .Values.settings "access" "settings.access") (list (default dict .Values.settings.access) "service_accounts" "settings.access.service_accounts") (list .Values.settings "traces" "settings.traces") -}}
 {{- if kindIs "map" (index . 0) -}}
 {{- if and (hasKey (index . 0) (index . 1)) (not (kindIs "map" (get (index . 0) (index . 1)))) -}}
 {{- fail (printf "%s: a mapping belongs here (docs/serve.md): write its keys, or take the line out" (index . 2)) -}}
@@ -26,12 +26,19 @@
 {{- end -}}
 {{- if kindIs "map" .Values.settings.prometheus -}}
 {{- range $name, $connection := .Values.settings.prometheus -}}
-{{- range $key := list "token" "password" -}}
-{{- if and (kindIs "map" $connection) (hasKey $connection $key) -}}
+{{- $given := kindIs "map" $connection | ternary $connection (dict "url" $connection) -}}
+{{- range $key := list "token" "password" "headers" -}}
+{{- if eq $key "headers" | ternary (regexMatch "(?i)\"(proxy-)?authorization\"" (toJson (get $given "headers"))) (hasKey $given $key) -}}
 {{- fail (printf "settings.prometheus.%s.%s: settings are kept in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_PROMETHEUS__%s__%s in extraEnv" $name $key (upper $name) (upper $key)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if regexMatch "\"[a-z]+://[^/\"]*@" (toJson (pick .Values.settings "prometheus" "traces")) -}}
+{{- fail "settings: a user or a password in an address would be in a ConfigMap, where everybody may read it: take it out, and give it from a Secret, as a variable in extraEnv (CANARY_USERNAME, CANARY_PASSWORD)" -}}
+{{- end -}}
+{{- if regexMatch "(?i)\"(proxy-)?authorization\"" (toJson (dig "traces" "headers" dict .Values.settings)) -}}
+{{- fail "settings.traces.headers: settings are kept in a ConfigMap, where everybody may read them: give it from a Secret, as the variable CANARY_TRACES__HEADERS in extraEnv" -}}
 {{- end -}}
 {{- if and .Values.prometheus.url (hasKey .Values.settings "prometheus") -}}
 {{- fail "prometheus.url and settings.prometheus: both say where Prometheus is: keep one of them" -}}
@@ -55,6 +62,12 @@
 {{- if and .Values.enforce.enabled (not $enforced) -}}
 {{- fail "enforce.enabled: in no namespace: name them in enforce.namespaces, or in watch.namespaces" -}}
 {{- end -}}
+{{- $observed := include "canary-analyzer.observed" . | fromJsonArray -}}
+{{- range $enforced -}}
+{{- if not (or (has . $observed) (has "*" $observed)) -}}
+{{- fail (printf "enforce.namespaces: %s is not looked at: name it in watch.namespaces, or in observe.namespaces" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (has "*" $enforced) (not .Values.enforce.grantAllSecrets) -}}
 {{- fail "enforce: in all namespaces the analyzer could read, change and delete every Secret of the cluster, and so become its admin: name namespaces in enforce.namespaces, or consent with enforce.grantAllSecrets=true" -}}
 {{- end -}}
@@ -62,7 +75,7 @@
 {{- fail "watch.mode: enforce: the analyzer has no right to act: set enforce.enabled=true, or watch.mode=observe" -}}
 {{- end -}}
 {{- if and .Values.rbac.create (not .Values.rbac.clusterRoles) -}}
-{{- if has "*" (concat $enforced (include "canary-analyzer.observed" . | fromJsonArray)) -}}
+{{- if has "*" (concat $enforced $observed) -}}
 {{- fail "rbac.clusterRoles: false: rights in all namespaces need ClusterRoles: name the namespaces instead of \"*\", or set rbac.clusterRoles=true" -}}
 {{- end -}}
 {{- if dig "access" "service_accounts" "enabled" false .Values.settings -}}

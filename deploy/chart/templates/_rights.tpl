@@ -11,10 +11,14 @@
 {{- toYaml $found -}}
 {{- end -}}
 
-{{/* A role and its bindings: (dict "root" $ "name" suffix "rules" YAML "namespaces" list); "*" is all of them. */}}
+{{/*
+A role and its bindings: (dict "root" $ "name" suffix "rules" YAML "namespaces" list); "*" is all of them. What is in
+a namespace has another name than the Roles and bindings of deploy/rbac.yaml, which may be there for a pipeline.
+*/}}
 {{- define "canary-analyzer.grant" -}}
 {{- $root := .root -}}
 {{- $name := printf "%s-%s" (include "canary-analyzer.clusterName" $root) .name -}}
+{{- $inside := printf "%s-serve-%s" (include "canary-analyzer.clusterName" $root) .name -}}
 {{- $clusterRole := $root.Values.rbac.clusterRoles -}}
 {{- $kind := ternary "ClusterRole" "Role" $clusterRole -}}
 {{- if and $clusterRole .namespaces }}
@@ -33,7 +37,7 @@ rules: {{- .rules | nindent 2 }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ $name }}
+  name: {{ $inside }}
   namespace: {{ $namespace }}
   labels: {{- include "canary-analyzer.labels" $root | nindent 4 }}
 rules: {{- $.rules | nindent 2 }}
@@ -42,12 +46,12 @@ rules: {{- $.rules | nindent 2 }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ ternary "ClusterRoleBinding" "RoleBinding" $everywhere }}
 metadata:
-  name: {{ $name }}
+  name: {{ ternary $name $inside $everywhere }}
   {{- if not $everywhere }}
   namespace: {{ $namespace }}
   {{- end }}
   labels: {{- include "canary-analyzer.labels" $root | nindent 4 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ $kind }}, name: {{ $name }}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ $kind }}, name: {{ ternary $name $inside $clusterRole }}}
 subjects:
   - {kind: ServiceAccount, name: {{ include "canary-analyzer.account" $root }}, namespace: {{ $root.Release.Namespace }}}
 {{- end }}

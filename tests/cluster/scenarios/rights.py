@@ -30,9 +30,14 @@ CHECK: Final = ("observe", "enforce", "rollouts-observe", "rollouts-enforce")
 APPLICATIONS: Final = tuple(f"applications-{which}" for which in ("observe", "pods", "verdicts", "enforce"))
 
 
+def named(name: str) -> str:
+    """A Role of a namespace, or its binding, as the chart names it."""
+    return f"{RELEASE}-serve-{name}"
+
+
 def grant(namespace: Namespace, names: Collection[str]) -> None:
-    """Roles of this namespace, by what comes after `canary-analyzer-`, for its ServiceAccount `canary-analyzer`."""
-    wanted = {f"{RELEASE}-{name}" for name in names}
+    """Roles of this namespace, by their names in `named`, for its ServiceAccount `canary-analyzer`."""
+    wanted = {named(name) for name in names}
     found = [each for each in _rights(*_ALL, *_OF_ONE_NAMESPACE) if each["metadata"]["name"] in wanted]
     assert {each["metadata"]["name"] for each in found} == wanted, "the chart has no such roles"
     _apply(namespace, found, RELEASE)
@@ -43,7 +48,7 @@ def grant_across(namespace: Namespace, account: str, names: Collection[str]) -> 
 
     Those of `names` are bound in this namespace, and `callers` in the cluster.
     """
-    wanted = {f"{RELEASE}-{name}" for name in names}
+    wanted = {named(name) for name in names}
     found = [each for each in _rights(*_ALL) if each["kind"] != "RoleBinding" or each["metadata"]["name"] in wanted]
     assert wanted <= {each["metadata"]["name"] for each in found}, "the chart has no such roles"
     _apply(namespace, found, account)

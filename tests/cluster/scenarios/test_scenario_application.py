@@ -13,7 +13,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.argo import BAD
 from tests.cluster.scenarios.checking import Checked
 from tests.cluster.scenarios.conftest import Opening
-from tests.cluster.scenarios.rights import APPLICATIONS, CHECK, grant
+from tests.cluster.scenarios.rights import APPLICATIONS, CHECK, grant, named
 from tests.cluster.scenarios.shop import RELEASE, Shop, rendered, tag_of
 
 HELM = 4
@@ -72,7 +72,7 @@ def delivered(opened: Opening, repository: GitRepository) -> Iterator[Delivered]
     """What the shop was installed by becomes Argo CD's: the first sync of its history."""
     with opened(HELM, plain=True) as shop:
         name = shop.namespace.name
-        shop.namespace.kubectl("delete", "rolebinding", *(f"canary-analyzer-{each}" for each in CHECK))
+        shop.namespace.kubectl("delete", "rolebinding", *map(named, CHECK))
         grant(shop.namespace, APPLICATIONS)
         found = Delivered(shop, repository)
         # Something that is not there yet: what only finds everything as it should be syncs nothing, and has no history.
@@ -150,7 +150,7 @@ def test_it_is_reverted_in_git(opened: Opening, repository: GitRepository) -> No
 def test_without_the_right_it_does_not_begin(opened: Opening, repository: GitRepository) -> None:
     with delivered(opened, repository) as shop:
         shop.commit("good-b")
-        shop.shop.namespace.kubectl("delete", "rolebinding", "canary-analyzer-applications-enforce")
+        shop.shop.namespace.kubectl("delete", "rolebinding", named("applications-enforce"))
         checked = shop.check("--gitops=suspend")
         assert checked.code == 4
         assert "may not update applications (argoproj.io)" in checked.stderr, checked

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.cluster.scenarios.conftest import Opening
+from tests.cluster.scenarios.rights import named
 
 _READS_HELM = '[{apiGroups: [""], resources: [secrets], verbs: [get, list]}]'
 
@@ -23,7 +24,7 @@ def test_who_may_only_observe_is_told_before_the_analysis(opened: Opening) -> No
     with opened(4, rate=0) as shop:
         shop.upgrade("good-b")
         kubeconfig, namespace = shop.namespace.service_account("observer"), shop.namespace.name
-        observing = ("--role=canary-analyzer-observe", f"--serviceaccount={namespace}:observer")
+        observing = (f"--role={named('observe')}", f"--serviceaccount={namespace}:observer")
         shop.namespace.kubectl("create", "rolebinding", "observer", *observing)
         observer = replace(shop, kubeconfig=kubeconfig)
         checked = observer.check()

@@ -10,6 +10,7 @@ from tests.cluster.namespace import Namespace
 from tests.cluster.scenarios.argo import BAD
 from tests.cluster.scenarios.checking import Checked, Checking
 from tests.cluster.scenarios.conftest import Opening
+from tests.cluster.scenarios.rights import named
 from tests.cluster.scenarios.serving import Serving
 from tests.cluster.scenarios.shop import RELEASE, Shop, rendered
 
@@ -126,8 +127,8 @@ def test_without_the_right_to_abort_it_does_not_begin(opened: Opening) -> None:
     with opened(HELM, *STEPS, plain=True) as shop:
         phase(shop, "Healthy")
         bring_out(shop, "good-b", *STEPS)
-        for role in ("canary-analyzer-rollouts-enforce", "canary-analyzer-enforce"):
-            shop.namespace.kubectl("delete", "rolebinding", role)
+        for role in ("rollouts-enforce", "enforce"):
+            shop.namespace.kubectl("delete", "rolebinding", named(role))
         checked = check(shop)
         assert checked.code == 4
         assert "may not patch rollouts (argoproj.io) and rollouts/status (argoproj.io)" in checked.stderr, checked
