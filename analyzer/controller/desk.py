@@ -33,7 +33,8 @@ Look = Callable[[], Awaitable[Candidate | Settled | None]]
 
 @dataclass(eq=False)
 class _Case:
-    """One revision on the desk, `since` when (Unix seconds). `told` is what was told of it last."""
+    """One revision on the desk, `since` when (Unix seconds). `told` is what was told of it last,
+    `owed` whether the workloads have not been told of that yet."""
 
     place: Place
     revision: int
@@ -41,6 +42,7 @@ class _Case:
     candidate: Candidate | None = None
     since: float = 0.0
     told: str = ""
+    owed: bool = False
     tries: int = 0
     waiting: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -62,7 +64,7 @@ class Desk:
         self.drop(place)
         case = _Case(place, revision, look, since=self._clock.now())
         if before is not None and before.revision == revision:
-            case.told = before.told
+            case.told, case.owed = before.told, before.owed
         self._cases[place] = case
         self._due.put(case.place, case)
 
@@ -157,16 +159,23 @@ class Desk:
         assert candidate is not None, "only a candidate is refused"
         if self._warn(case, "not analysed", str(refused)):
             self._telemetry.upgrade(Outcome.REFUSED.value)
-            await self._tell(candidate, refused)
+            case.owed = True
+        if case.owed:
+            case.owed = not await self._tell(candidate, refused)
         return self._until_mended(case, candidate.created_at)
 
-    async def _tell(self, candidate: Candidate, refused: Refused) -> None:
+    async def _tell(self, candidate: Candidate, refused: Refused) -> bool:
+        """Whether that is done, so far as it can be."""
         try:
             not_told = await self._ordering.tell(candidate, refused)
+        except PlatformUnavailable as error:
+            LOG.debug("not told in the cluster yet", target=str(candidate.place), detail=str(error))
+            return False
         except CanaryError as error:
             not_told = str(error)
         if not_told:
             LOG.warning("not told in the cluster", target=str(candidate.place), detail=not_told)
+        return True
 
 
 def _pause(case: _Case, first: float, longest: float) -> float:

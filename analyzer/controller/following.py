@@ -74,7 +74,7 @@ class Following:
             except Expired:
                 self._version = ""
                 self._telemetry.reconnected()
-                await self._pause(began)
+                await self._pause(self._clock.now())  # however long it took: what comes next is a whole list
             except (NoObject, PlatformForbidden) as error:
                 await self._without(error)
             except PlatformError as error:

@@ -9,6 +9,9 @@ from analyzer.model.plan import Plan
 from analyzer.model.ruleset import OnFail, OnInconclusive, OnPass
 from analyzer.model.target import TAKES_BACK, ActionKind, Deployment, PlatformKind
 
+SAME = 1.0
+"""Seconds by which the moment of one revision may differ: versions of Helm print it more or less exactly."""
+
 
 def superseding(plan: Plan, now: Deployment) -> str:
     """Why the analysis has lost its subject, or empty: a newer revision, an upgrade in progress, or a way back.
@@ -18,9 +21,19 @@ def superseding(plan: Plan, now: Deployment) -> str:
     target, analysed = plan.deployment.target, plan.deployment.current.number
     if now.current.number != analysed:
         return f"{target} is at revision {now.current.number} now, not at {analysed}, which was analysed"
+    if _is_another(plan.deployment, now):
+        return f"{target} was installed anew: its revision {analysed} is not the one which was analysed"
     if now.in_progress and now.in_progress != plan.deployment.in_progress:
         return f"an operation on {target} is in progress ({now.in_progress})"
     return now.taken_back
+
+
+def _is_another(before: Deployment, now: Deployment) -> bool:
+    """Whether a release of the same name is at the same number again. Helm writes the moment of a revision once."""
+    moments = before.current.deployed_at, now.current.deployed_at
+    if before.target.kind != PlatformKind.HELM or None in moments:
+        return False
+    return abs((moments[0] or 0.0) - (moments[1] or 0.0)) > SAME
 
 
 def hold(plan: Plan, now: Deployment, at: float, kind: ActionKind, *, actions_on: bool) -> Held | None:

@@ -60,7 +60,8 @@ class ReleaseRollouts:
         Raises:
             PlatformError: the API server cannot be asked.
         """
-        found = await together(*(self.cluster.get(self._where(each)) for each in self.written))
+        places = [*map(self._where, self.written)]
+        found = await together(*map(self.cluster.get, places))
         return any(live is not None and State(live, ()).is_aborted for live in found)
 
     async def unhealthy(self, within: float) -> Sequence[str]:

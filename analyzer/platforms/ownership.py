@@ -135,18 +135,19 @@ async def look_at(cluster: Cluster, ours: Sequence[Workload], written: Sequence[
     Raises:
         PlatformError: the cluster cannot answer.
     """
+    places = [*map(_where, ours)]
     (of_namespace, unseen), live = await together(
         _namespace(cluster, namespace),
-        together(*(_get(cluster, _where(each), metadata_only=True) for each in ours)),
+        together(*(_get(cluster, place, metadata_only=True) for place in places)),
     )
     # Metadata alone do not say what they are of.
     now = [
         {"apiVersion": each.api_version, "kind": each.kind, "metadata": (found or as_written).get("metadata") or {}}
         for each, found, as_written in zip(ours, live, written, strict=True)
     ]
-    place = [{"apiVersion": "v1", "kind": "Namespace", "metadata": of_namespace["metadata"]}] if of_namespace else []
+    around = [{"apiVersion": "v1", "kind": "Namespace", "metadata": of_namespace["metadata"]}] if of_namespace else []
     owned = owner(now) or await _application(cluster, ours, now, namespace)
-    return Standing(owner=owned, hold=hold([*now, *place]), unseen=unseen)
+    return Standing(owner=owned, hold=hold([*now, *around]), unseen=unseen)
 
 
 @lru_cache(maxsize=4)  # a manifest is looked at again and again, and a large one takes seconds to parse

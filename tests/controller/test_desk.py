@@ -33,6 +33,7 @@ class Orders(Ordering):
         self.refusals: list[str] = []
         self.ordered: list[int] = []
         self.told: list[str] = []
+        self.away = 0
 
     async def order(self, candidate: Candidate) -> Settled:
         if self.refusals:
@@ -41,6 +42,9 @@ class Orders(Ordering):
         return Settled(Outcome.ORDERED)
 
     async def tell(self, candidate: Candidate, refused: Refused) -> str:
+        if self.away:
+            self.away -= 1
+            raise PlatformUnavailable("away")
         self.told.append(f"{candidate.revision}: {refused}")
         return ""
 
@@ -187,3 +191,13 @@ async def test_each_refusal_is_told_once() -> None:
         await until(lambda: bench.orders.ordered == [2])
     assert bench.orders.told == ["2: no such rule set", "2: a parameter is missing"]
     assert bench.became("refused") == 2
+
+
+async def test_what_could_not_be_told_is_told_later() -> None:
+    bench = Bench()
+    bench.orders.refusals, bench.orders.away = ["no such rule set"] * 5, 2
+    async with bench.running():
+        bench.desk.put(place(), 2, candidate())
+        await until(lambda: bench.orders.ordered == [2])
+    assert bench.orders.told == ["2: no such rule set"]
+    assert bench.became("refused") == 1

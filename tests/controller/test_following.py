@@ -1,6 +1,7 @@
 """List-then-watch against a server on a real socket, which does everything that API servers do, and worse."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from analyzer.controller.following import LOOK_AGAIN, Following
+from analyzer.controller.following import LOOK_AGAIN, STEADY, Following
 from analyzer.controller.trouble import Troubles
 from analyzer.platforms.cluster import Cluster, Object
 from analyzer.platforms.cluster_watch import LARGEST, Collection
@@ -193,6 +194,22 @@ async def test_watches_that_end_at_once_are_not_begun_without_a_pause(
     api.watches.put(stream(("ADDED", thing("a", "6"))))
     await followed(cluster, clock).until(ends_with("a@6"))
     assert len(clock.slept) >= 8
+    assert clock.slept[7] > 4
+
+
+async def test_a_server_that_forgets_all_the_time_is_not_listed_all_the_time(
+    api: WatchedApi, cluster: Cluster, clock: QuickClock
+) -> None:
+    def slow(connection: socket.socket) -> None:
+        clock.time += 2 * STEADY
+        page(version="5")(connection)
+
+    for _ in range(8):
+        api.lists.put(slow)
+        api.watches.put(stream(status(410)))
+    api.lists.put(page(thing("a", "6")))
+    await followed(cluster, clock).until(ends_with("a@6 )"))
+    assert len(clock.slept) == 8
     assert clock.slept[7] > 4
 
 

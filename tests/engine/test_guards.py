@@ -66,6 +66,32 @@ def test_the_first_guard_speaks(now: Deployment, guard: Guard | None) -> None:
     assert stopped.guard == Guard.STOPPED
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "held"),
+    [
+        (100.0, 900.0, True),  # uninstalled, installed and upgraded meanwhile
+        (100.0, 100.4, False),  # the same, printed less exactly
+        (None, 900.0, False),
+        (100.0, None, False),
+    ],
+)
+def test_a_release_that_is_at_the_same_number_again_is_another(
+    before: float | None, now: float | None, held: bool
+) -> None:
+    it = world(deployment(current=revision(2, deployed_at=before)))
+    it.run()
+    found = hold(
+        it.runner()._plan,
+        deployment(current=revision(2, deployed_at=now)),
+        1.0,
+        ActionKind.ROLLBACK,
+        actions_on=True,
+    )
+    assert bool(found) == held
+    if found:
+        assert (found.guard, "was installed anew" in found.reason) == (Guard.SUPERSEDED, True)
+
+
 def test_cautions_are_told_and_hold_nothing() -> None:
     report = world(deployment(cautions=(DRIFT,))).run()
     assert report.held_by is None

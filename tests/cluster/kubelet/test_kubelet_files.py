@@ -99,7 +99,7 @@ def test_a_probe_has_the_defaults_of_kubernetes() -> None:
 
 def test_what_is_under_a_volume_is_mounted_after_it(tmp_path: Path) -> None:
     deep, flat = Mount(tmp_path, "/a/b c"), Mount(tmp_path, "/a/", read_only=True)
-    image = Image(tmp_path / "root", {}, [deep, flat], Identity(7, 8, (9,)))
+    image = Image(tmp_path / "image", {}, [deep, flat], Identity(7, 8, (9,)))
     script = " ".join(image.command(["echo", "it's"]))
-    assert script.index(f"--rbind {tmp_path} {tmp_path}/root/a/") < script.index(f"{tmp_path}/root/a/b c")
+    assert script.index(f"--rbind {tmp_path} {tmp_path}/image/a/") < script.index(f"{tmp_path}/image/a/b c")
     assert "--reuid=7 --regid=8 --groups=9" in script
