@@ -25,6 +25,7 @@ ROOT = HERE.parents[1]
 _WORKERS = "4"
 _CANNOT = 3
 _KEPT = ("logs", "kubelet")
+_OF_PODS = shutil.ignore_patterns("claims", "*.volumes", "*.root")
 _RUNS_KEPT = 5
 
 
@@ -66,7 +67,7 @@ def keep(folder: Path) -> Path:
     kept = runs / time.strftime("%Y-%m-%dT%H-%M-%S")
     for name in _KEPT:
         if (folder / name).exists():
-            shutil.copytree(folder / name, kept / name, dirs_exist_ok=True)
+            shutil.copytree(folder / name, kept / name, symlinks=True, dirs_exist_ok=True, ignore=_OF_PODS)
     for old in sorted(runs.iterdir())[:-_RUNS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return kept

@@ -1,7 +1,7 @@
 """The chart is installed, and releases are upgraded by plain `helm upgrade`, with nobody calling the analyzer."""
 
 from tests.cluster.scenarios.conftest import Opening
-from tests.cluster.scenarios.installed import BAD, ENFORCE, NAME, TAKEN_BACK, Installed, annotated, told
+from tests.cluster.scenarios.installed import BAD, ENFORCE, TAKEN_BACK, Installed, annotated, told
 from tests.cluster.scenarios.serving import rolled_back
 from tests.cluster.scenarios.shop import CHART, RELEASE
 
@@ -18,6 +18,7 @@ def test_what_is_annotated_is_observed_and_then_enforced(opened: Opening) -> Non
         judged = r"jsonpath={.metadata.annotations.canary-analyzer\.io/judged}=shop.v2/fail"
         shop.namespace.kubectl("wait", f"deployment/{RELEASE}", f"--for={judged}", "--timeout=30s")
         assert told(shop) == {"shop.v2": ["CanaryFailed", "CanaryStarted"]}
+        assert "observe mode: it would have been: rollback to revision 1" in str(shop.namespace.list("events"))
         assert rolled_back(shop) == []
         shop.serves(BAD, BAD)
 
@@ -34,14 +35,3 @@ def test_what_is_annotated_is_observed_and_then_enforced(opened: Opening) -> Non
         assert told(shop)["shop.v3"] == ["CanaryPassed", "CanaryStarted"]
         assert len(analyzer.seen(3)) == 3, analyzer.said
         assert "Traceback" not in analyzer.said
-
-
-def test_what_is_left_of_it_when_it_is_uninstalled(opened: Opening) -> None:
-    with opened(3, rate=0) as shop:
-        with Installed(shop) as analyzer:
-            assert analyzer.ask("GET", "/api/v1/analyses").json()["items"] == []
-        namespace = shop.namespace
-        namespace.until(lambda: not analyzer.pods(), "no pods")
-        assert [one["metadata"]["name"] for one in namespace.list("persistentvolumeclaims")] == [NAME]
-        roles = namespace.kubectl("get", "clusterroles,clusterrolebindings", "--output=name")
-        assert namespace.name not in roles
