@@ -1,6 +1,7 @@
 """The entry point: runs a command and turns every outcome into an exit code and, at most, one sentence."""
 
 import os
+import signal
 import sys
 import warnings
 
@@ -10,6 +11,8 @@ from analyzer.cli.streams import deliver, secure, silence, tell
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    if os.getpid() == 1:
+        _be_first()
     secure()
     if not sys.warnoptions and not os.environ.get("CANARY_DEBUG"):
         warnings.simplefilter("ignore")  # they are for developers: a user gets sentences
@@ -17,6 +20,15 @@ def main() -> None:
     if (trouble := deliver("")) and code == Exit.PASS:  # what a command has printed and not flushed
         code = _say(f"nothing could be printed: {trouble}", Exit.ERROR)
     sys.exit(code)
+
+
+def _be_first() -> None:
+    """SIGTERM ends us until somebody handles it better, in a container as well.
+
+    There the kernel drops a signal that process 1 does not handle: a pod that is to end while it starts would be waited
+    for until its grace period is over.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(Exit.TERMINATED))
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 -- one return for each way to end

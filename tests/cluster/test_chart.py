@@ -104,7 +104,7 @@ REFUSED = {
         ["enforce.enabled=true", "enforce.namespaces={payments}"],
         "enforce.namespaces: payments is not looked at: name it in watch.namespaces",
     ),
-    "an unknown setting": (["settings.rollback_per_hour=5"], "'rollback_per_hour'"),
+    "an unknown setting": (["settings.rollback=5"], "at '/settings': additional properties 'rollback' not allowed"),
     "a route that is none": (["watch.routes[0].rule=http"], "additional properties 'rule' not allowed"),
     "no Prometheus": (["prometheus.url="], "watch.namespaces: there is no Prometheus to read from: set prometheus.url"),
     "all and some": (["watch.namespaces={*,shop}"], 'watch.namespaces: "*" is all of them: take the others out'),

@@ -10,7 +10,7 @@ from analyzer.service.telemetry import Telemetry
 from tests.deploy.chart import CHART, Json, metrics_of
 
 BOARD: Json = json.loads((CHART / "files" / "dashboard.json").read_text())
-PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+PANELS = [panel for panel in BOARD["panels"] if panel["type"] not in {"row", "text"}]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 NAMES = Telemetry().names()
 KNOWN = NAMES | {f"{name}{part}" for name in NAMES for part in ("_bucket", "_sum", "_count")}
@@ -71,3 +71,15 @@ def test_its_variables_are_used() -> None:
     assert names == ["datasource", "namespace", "job"]
     text = json.dumps(PANELS)
     assert all(f"${name}" in text or f"${{{name}}}" in text for name in names)
+
+
+def test_what_it_says_stands_where_it_says() -> None:
+    """Reasons of Events, paths of the API, and headings of docs/operations.md."""
+    (words,) = [panel["options"]["content"] for panel in BOARD["panels"] if panel["type"] == "text"]
+    folder = CHART.parents[1] / "docs"
+    docs = {name: (folder / f"{name}.md").read_text() for name in ("annotations", "api", "operations")}
+    assert [one for one in re.findall(r"Canary[A-Z]\w+", words) if f"`{one}`" not in docs["annotations"]] == []
+    assert [one for one in re.findall(r"/api/v1/\w+", words) if one not in docs["api"]] == []
+    told = re.findall(r"docs/operations\.md, (.*)", "\n".join(panel.get("description", "") for panel in PANELS))
+    assert len(told) == 6
+    assert [one for one in told if f"### {one}\n" not in docs["operations"]] == []
